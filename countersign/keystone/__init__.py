@@ -1,0 +1,1 @@
+"""What we know of the platform: events, signatures, tokens, its API and its errors."""

@@ -1,0 +1,1 @@
+"""A local KeyStone, built from its documentation alone: it imports none of our other rooms."""

@@ -1,0 +1,1 @@
+"""The public process: takes a webhook in, verifies it, enqueues it, answers."""

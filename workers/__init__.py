@@ -1,0 +1,1 @@
+"""The deciding process: opens cases, asks handlers, submits decisions, keeps the ledger."""
