@@ -19,8 +19,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-MARK = "COUNTERSIGN_TEST_MARK"
-"""Every process that a test starts has this variable, and so has whatever descends from it."""
+MARK = "TESTS_OF_COUNTERSIGN"
+"""Every process that a test starts has this variable, and so has whatever descends from it.
+
+Its name does not begin like a setting's: the demo gives its processes no `COUNTERSIGN_…` but their own.
+"""
 
 _GRACE_SECONDS = 5
 
