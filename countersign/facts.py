@@ -1,7 +1,7 @@
 """Facts: what a case is judged on beyond the settlement, each with where it came from and when."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from typing import Any
 class Fact:
     """One fact. `value` is plain data; `source` names the enricher or system; `at` is when it was true."""
 
-    value: Any
+    value: Any = field(repr=False)  # It may be personal data, and a traceback shows what is inside an object.
     source: str
     at: datetime
 
@@ -33,6 +33,10 @@ class Facts(Mapping[str, Fact]):
 
     def __len__(self) -> int:
         return len(self._facts)
+
+    def __repr__(self) -> str:
+        """Name the facts, and never show what they say."""
+        return f"Facts({', '.join(sorted(self._facts))})"
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-safe data, in order of name."""

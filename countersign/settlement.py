@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
+_MOST_DIGITS = 400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
@@ -104,10 +106,16 @@ def _plain(value: Settlement | Party | Leg) -> dict[str, Any]:
 def _plain_value(value: Any) -> Any:  # noqa: ANN401 - any field of the three classes above.
     match value:
         case Decimal():
-            return format(value, "f")
+            return _written(value)
         case datetime():
             return value.isoformat()
         case tuple():
             return [_plain(item) for item in value]
         case _:
             return value
+
+
+def _written(value: Decimal) -> str:
+    # Written out digit by digit, `1E+999999999` would fill the memory: past any real size it keeps its form.
+    extreme = value.is_finite() and abs(value.adjusted()) > _MOST_DIGITS
+    return str(value) if extreme else format(value, "f")

@@ -74,26 +74,27 @@ def combine(cast: Iterable[CastVote], powers: Powers) -> Combined:
     A reject weighs most; then come the doubts, each of which holds; what is left is a full set of required
     approvals, and even that approves only where approval is switched on.
     """
-    counted = [c for c in cast if c.mode is Mode.ENFORCE]
-    if rejecting := _names(counted, {VoteOutcome.REJECT}):
-        return _rejected(rejecting, powers)
+    counted = [c for c in cast if c.mode == Mode.ENFORCE]
+    if rejecting := [c for c in counted if c.vote.outcome == VoteOutcome.REJECT]:
+        return _rejected(_names(rejecting), powers)
     if doubt := _doubt(counted):
         return Combined(verdict=Verdict.HOLD, why=doubt)
     if not powers.auto_approve:
         return Combined(verdict=Verdict.HOLD, why="approval is not switched on for this kind of case")
-    return Combined(verdict=Verdict.APPROVE, why=f"approved by {_names(counted, {VoteOutcome.APPROVE})}")
+    approving = [c for c in counted if c.vote.outcome == VoteOutcome.APPROVE]
+    return Combined(verdict=Verdict.APPROVE, why=f"approved by {_names(approving)}")
 
 
 def _doubt(counted: list[CastVote]) -> str | None:
     required = [c for c in counted if c.required]
     if not required:
         return "no required handler voted"
-    if failed := _names(required, _FAILURES):
-        return f"could not be checked by {failed}"
-    if escalating := _names(counted, {VoteOutcome.ESCALATE}):
-        return f"a person is asked for by {escalating}"
-    if silent := _names(required, set(VoteOutcome) - {VoteOutcome.APPROVE}):
-        return f"not approved by {silent}"
+    if failed := [c for c in required if c.vote.outcome in _FAILURES]:
+        return f"could not be checked by {_names(failed)}"
+    if escalating := [c for c in counted if c.vote.outcome == VoteOutcome.ESCALATE]:
+        return f"a person is asked for by {_names(escalating)}"
+    if silent := [c for c in required if c.vote.outcome != VoteOutcome.APPROVE]:
+        return f"not approved by {_names(silent)}"
     return None
 
 
@@ -110,5 +111,5 @@ def _rejected(rejecting: str, powers: Powers) -> Combined:
     return Combined(verdict=Verdict.REJECT, why=f"rejected by {rejecting}")
 
 
-def _names(cast: Iterable[CastVote], outcomes: Iterable[VoteOutcome]) -> str:
-    return ", ".join(sorted({c.handler for c in cast if c.vote.outcome in outcomes}))
+def _names(cast: Iterable[CastVote]) -> str:
+    return ", ".join(sorted({c.handler for c in cast}))
