@@ -3,14 +3,20 @@
 So the receiver's machine needs no SQLModel to print its help, and a missing extra is one line that names it.
 """
 
-import importlib
-from typing import NamedTuple
+from __future__ import annotations
 
-import click
+import importlib
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from countersign import __version__
+
+if TYPE_CHECKING:  # Typer carries its own copy of click, which has no public name.
+    from typer._click import Command, Context
+
+_OURS = frozenset({"countersign", "receiver", "workers"})
 
 
 class Door(NamedTuple):
@@ -43,42 +49,64 @@ DOORS: dict[str, Door] = {
 
 
 class LazyGroup(TyperGroup):
-    """A command group that imports a command's room when, and only when, the command is used."""
+    """A command group that imports a command's room when, and only when, that command is about to run."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - the signature is Typer's.
         """Name the commands in the order of the table above."""
         return list(DOORS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise.
-        """Describe one command from the table; nothing is imported for that."""
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - likewise.
+        """Describe one command from the table, which imports nothing."""
         door = DOORS.get(cmd_name)
-        return None if door is None else click.Command(cmd_name, help=door.help)
+        return None if door is None else TyperCommand(cmd_name, help=door.help)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Load the command that is about to run."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else _loaded(name, DOORS[name]), rest
 
 
-def _loaded(name: str, door: Door) -> click.Command:
+def _loaded(name: str, door: Door) -> Command:
     module, _, attribute = door.app.partition(":")
     try:
-        app = getattr(importlib.import_module(module), attribute)
+        room = importlib.import_module(module)
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] in {"countersign", "receiver", "workers"}:
+        if (missing.name or "").partition(".")[0] in _OURS:
             raise
-        raise click.ClickException(
+        typer.echo(
             f"`countersign {name}` needs {missing.name}, which is not installed here. "
-            f"Install it with: pip install 'keystone-countersign[{door.extra}]'"
-        ) from None
-    command = typer.main.get_command(app)
+            f"Install it with: pip install 'keystone-countersign[{door.extra}]'",
+            err=True,
+        )
+        raise typer.Exit(code=2) from None
+    command = typer.main.get_command(getattr(room, attribute))
     command.name = name
     return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="countersign")
-def main() -> None:
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # Typer's own traceback shows local variables, secrets among them.
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"countersign {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _front_door(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     """Turn KeyStone OS compliance flags into one recorded decision each."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

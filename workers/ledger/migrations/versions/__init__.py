@@ -1,0 +1,1 @@
+"""Each revision of the ledger's tables, in order."""

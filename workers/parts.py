@@ -1,0 +1,51 @@
+"""The parts of a running worker, and in which order they start and stop."""
+
+from dataclasses import dataclass
+
+import httpx
+from redis import Redis
+from sqlalchemy import Engine
+
+from workers.intake import Intake
+from workers.journal import Journal
+from workers.judging import Judging
+from workers.leases import LeaseKeeper
+from workers.parent_watch import ParentWatch
+from workers.steps.desk import Desk
+from workers.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """Everything that one worker process owns. Its threads run between `start` and `stop`."""
+
+    desk: Desk
+    journal: Journal
+    intake: Intake
+    keeper: LeaseKeeper
+    sweep: Sweep
+    watch: ParentWatch
+    judging: Judging
+    engine: Engine
+    http: httpx.Client
+    redis_clients: tuple[Redis, ...]
+
+    def start(self) -> None:
+        """Start the threads that work beside Dramatiq's own."""
+        self.watch.start()
+        self.keeper.start()
+        self.sweep.start()
+
+    def stop_sweeping(self) -> None:
+        """Take nothing new on. Dramatiq still finishes what its threads have in hand."""
+        self.sweep.stop()
+
+    def stop(self) -> None:
+        """Stop the rest, once no case is in hand any more."""
+        self.keeper.stop()
+        self.judging.close()
+        self.http.close()
+        self.engine.dispose()
+        for client in self.redis_clients:
+            client.close()
+        self.watch.stop()

@@ -1,0 +1,86 @@
+"""The settings of the worker process, and of the commands that only open the ledger."""
+
+from datetime import timedelta
+from typing import ClassVar
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from countersign.sealing import decoded_key
+from countersign.settings import KeyList, ProcessSettings
+
+
+class MigrateSettings(ProcessSettings):
+    """What `countersign migrate` needs: it changes tables, and opens nothing that is sealed in them."""
+
+    process_name: ClassVar[str] = "migration"
+
+    database_url: SecretStr
+
+
+class LedgerSettings(MigrateSettings):
+    """What it takes to open the ledger: for `cases`, `events` and `ledger`."""
+
+    process_name: ClassVar[str] = "ledger command"
+    may_hold_every_secret: ClassVar[bool] = True
+
+    keystone_environment: str = Field(min_length=1)
+    ledger_keys: KeyList = Field(min_length=1)
+    lease_seconds: float = Field(default=10, ge=1)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim on a case holds without renewal."""
+        return timedelta(seconds=self.lease_seconds)
+
+    def opened_ledger_keys(self) -> list[bytes]:
+        """Return the ledger's keys, the sealing one first."""
+        return [decoded_key(key.get_secret_value()) for key in self.ledger_keys]
+
+
+class WorkerSettings(LedgerSettings):
+    """What the deciding process needs, and nothing of the receiver's or the console's."""
+
+    process_name: ClassVar[str] = "worker"
+    may_hold_every_secret: ClassVar[bool] = False
+
+    keystone_api_url: str = "https://api.keystoneos.xyz"
+    keystone_token_url: str = "https://auth.keystoneos.xyz/oauth/token"  # noqa: S105 - an address.
+    keystone_audience: str = "https://api.keystoneos.xyz"
+    keystone_version: str | None = "0.1.0"
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr
+    redis_url: str
+    cache_url: str | None = None
+    policy_file: str | None = None
+
+    rate_share: float = Field(default=0.8, gt=0, le=1)
+    send_seconds: float = Field(default=10, ge=1)
+    sweep_seconds: float = Field(default=1, gt=0)
+    journal_left_seconds: float = Field(default=5, gt=0)
+    not_ready_minutes: float = Field(default=10, ge=0)
+    review_margin_minutes: float = Field(default=5, ge=0)
+    look_again_minutes: float = Field(default=15, gt=0)
+    shutdown_seconds: float = Field(default=20, gt=0)
+    handler_memory_mb: int = Field(default=512, ge=64)
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    log_level: str = "INFO"
+
+    @field_validator("keystone_api_url", "keystone_token_url")
+    @classmethod
+    def _whole_address(cls, value: str) -> str:
+        # The official SDK sends the client secret to the API's host when it is given a bare domain
+        # (keystone-api.md 6.18): so nothing but a whole address is taken here.
+        if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
+            raise ValueError("give the whole address, with https://")
+        return value.rstrip("/")
+
+
+def cache_url_beside(redis_url: str) -> str:
+    """Name the cache's database where none is set: the next number on the queue's own server.
+
+    Dramatiq's maintenance runs `KEYS` over the queue's database, so nothing else may live in that one.
+    """
+    parts = urlsplit(redis_url)
+    number = int(parts.path.strip("/") or 0)
+    return urlunsplit(parts._replace(path=f"/{number + 1}"))

@@ -1,0 +1,92 @@
+"""The first step: read the settlement, ask the handlers, record what they say; then submit, or hold."""
+
+from datetime import timedelta
+
+import structlog
+
+from countersign.case import Case
+from countersign.settlement import Settlement
+from countersign.verdict import Decision, Verdict
+from countersign.votes import TryLater
+from workers.cases import CaseState, Pause, find_pause
+from workers.judging import Judgement
+from workers.ledger import judgements
+from workers.ledger.endings import Ending
+from workers.ledger.judgements import Judged
+from workers.ledger.record import CaseRecord
+from workers.steps.desk import Desk
+from workers.steps.submit import send
+
+log = structlog.get_logger(__name__)
+
+
+def judge(desk: Desk, record: CaseRecord) -> None:
+    """Judge a case that was never decided. Its handlers are asked about what KeyStone shows now."""
+    seen = desk.read(record)
+    pause = find_pause(seen.settlement.state, seen.history, record.flag_state)
+    if pause is None:
+        desk.end_as_over(record, seen)
+        return
+    earlier = _case_at(desk, record, pause)
+    if earlier is not None:
+        note = f"the flag repeats that of {earlier}"
+        desk.end(record, Ending(state=CaseState.SUPERSEDED, note=note, repeat_of=earlier))
+        return
+    case = _case(desk, record, seen.settlement)
+    judgement = _judgement(desk, record, case)
+    if judgement is not None:
+        _record(desk, Judged(record=record, pause=pause, case=case, judgement=judgement))
+
+
+def _case_at(desk: Desk, record: CaseRecord, pause: Pause) -> str | None:
+    if pause.sequence is None:
+        return None
+    earlier = judgements.case_at_pause(desk.books, record.settlement_id, pause.sequence)
+    return None if earlier == record.id else earlier
+
+
+def _case(desk: Desk, record: CaseRecord, settlement: Settlement) -> Case:
+    return Case(
+        id=record.id,
+        environment=desk.books.environment,
+        event=record.event,
+        settlement=settlement,
+        judged_at=desk.books.now(),
+        deadline=settlement.timeout_at,
+    )
+
+
+def _judgement(desk: Desk, record: CaseRecord, case: Case) -> Judgement | None:
+    try:
+        return desk.judging.judge(case)
+    except TryLater as later:
+        if _may_wait(desk, record, case, later.after):
+            desk.postpone(record, later.after, f"a handler is not ready: {later}")
+            return None
+        return desk.judging.never_ready(case)
+
+
+def _may_wait(desk: Desk, record: CaseRecord, case: Case, after: timedelta) -> bool:
+    again_at = desk.books.now() + after
+    due_at = desk.review_due_at(case.deadline)
+    in_time = due_at is None or again_at < due_at
+    return in_time and again_at < record.opened_at + desk.timings.not_ready_limit
+
+
+def _record(desk: Desk, judged: Judged) -> None:
+    desk.metrics.judged(judged.judgement)
+    if judged.judgement.verdict is Verdict.HOLD:
+        _hold(desk, judged)
+        return
+    decision = Decision(judged.judgement.verdict)
+    intent = judgements.record_decision(desk.books, judged, decision)
+    log.info("case_decided", decision=decision, why=judged.judgement.why)
+    send(desk, judged.record, judged.pause, judged.case.deadline, intent)
+
+
+def _hold(desk: Desk, judged: Judged) -> None:
+    deadline = judged.case.deadline
+    judgements.record_hold(
+        desk.books, judged, due_at=desk.review_due_at(deadline), look_at=desk.look_at(deadline)
+    )
+    log.info("case_held", why=judged.judgement.why)
