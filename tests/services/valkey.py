@@ -3,7 +3,7 @@
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -36,17 +36,24 @@ def valkey_binary() -> str:
 class ValkeyServer:
     """One server with a port and a folder of its own, which both stay the same over kill and start.
 
-    `config` overrides or adds settings by their names in valkey.conf.
+    `config` adds to the durable settings, by the names of valkey.conf, or overrides them; `defaults` takes
+    their place.
     """
 
     def __init__(
-        self, folder: Path, warden: Warden, *, binary: str = "", config: dict[str, str] | None = None
+        self,
+        folder: Path,
+        warden: Warden,
+        *,
+        binary: str = "",
+        config: Mapping[str, str] | None = None,
+        defaults: Mapping[str, str] = _DURABLE,
     ) -> None:
         self.port = free_port()
         self._folder = folder
         self._warden = warden
         self._binary = binary or valkey_binary()
-        self._config = {**_DURABLE, "databases": str(_DATABASES), **(config or {})}
+        self._config = {**defaults, "databases": str(_DATABASES), **(config or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: int = 0) -> str:

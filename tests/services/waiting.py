@@ -16,7 +16,7 @@ def eventually(condition: Callable[[], T], within_seconds: float = 10, told: str
     `condition` may also assert: an `AssertionError` means "not yet", any other exception goes through.
 
     Raises:
-        AssertionError: The deadline passed. The message has what was waited for (`told`), and the last answer.
+        AssertionError: The deadline passed; the message has what was waited for, and the last answer.
 
     """
     deadline = time.monotonic() + within_seconds
