@@ -1,0 +1,31 @@
+"""Serving the application: uvicorn, with our bounds, quiet and without a word about itself."""
+
+import uvicorn
+from litestar import Litestar
+
+from receiver.protocol import Bounds, bounded
+from receiver.settings import ReceiverSettings
+from receiver.tally import Tally
+
+_KEEP_ALIVE_SECONDS = 30
+
+
+def make_server(app: Litestar, settings: ReceiverSettings, tally: Tally) -> uvicorn.Server:
+    """Make the server. It stops at SIGTERM or SIGINT, once it has finished what it has begun."""
+    bounds = Bounds(settings.max_header_bytes, settings.request_timeout_seconds, settings.max_connections)
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http=bounded(bounds, tally.refused),
+            ws="none",
+            lifespan="on",
+            log_config=None,  # The command has set up structlog.
+            access_log=False,  # A line a request would cost more than the request.
+            proxy_headers=False,  # Nobody's word on where a request came from is used.
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
+        )
+    )
