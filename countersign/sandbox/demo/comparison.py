@@ -137,7 +137,8 @@ def _flag_of(call: PlatformDecision, settlement: PlatformSettlement) -> Platform
 
 def _fate(settlement: PlatformSettlement, cases: Iterable[LedgerCase]) -> Fate:
     if not settlement.flags:
-        return Fate.OPEN if settlement.state in SCREENING else Fate.PASSED
+        passed = settlement.outcome == "pass" and settlement.state not in SCREENING
+        return Fate.PASSED if passed else Fate.OPEN
     flag = max(settlement.flags, key=_sequence)
     if flag.ended_by == "timeout":
         return Fate.EXPIRED

@@ -135,7 +135,7 @@ class Processes:
         self._started.remove(running)
         if running.status != 0:
             raise running.failure(f"failed with status {running.status}")
-        return running.output.read_text(encoding="utf-8")
+        return running.output.read_text(encoding="utf-8") if running.program.printing else ""
 
 
 def last_lines(log: Path) -> str:

@@ -1,0 +1,61 @@
+"""Reading the ledger through its own commands, as a person would: `cases list` and `events list`."""
+
+import json
+import time
+
+from countersign.sandbox.demo import programs
+from countersign.sandbox.demo.processes import Processes, Running
+from countersign.sandbox.demo.records import LedgerRecord, ledger_record
+
+_PAUSE_SECONDS = 1.0
+_COMMAND_SECONDS = 30.0
+
+
+class LedgerReader:
+    """Reads the ledger now and then while the run goes on, without making the run wait."""
+
+    def __init__(self, processes: Processes, site: programs.Site) -> None:
+        self._processes = processes
+        self._programs = (programs.cases(site), programs.events(site))
+        self._reading: list[Running] = []
+        self._next_at = 0.0
+        self.latest = LedgerRecord(cases=(), events=())
+
+    def glance(self) -> LedgerRecord:
+        """Return what was read last, and read again in the background if that is some time ago.
+
+        Raises:
+            ProcessFailed: One of the commands failed.
+
+        """
+        if self._reading and all(running.status is not None for running in self._reading):
+            self._collect()
+        elif not self._reading and time.monotonic() >= self._next_at:
+            self._begin()
+        return self.latest
+
+    def read(self) -> LedgerRecord:
+        """Read the ledger as it is now.
+
+        Raises:
+            Interrupted: A stop was asked for meanwhile.
+            ProcessFailed: One of the commands failed.
+            TookTooLong: One of the commands did not end.
+
+        """
+        if self._reading:
+            self._collect()
+        self._begin()
+        self._collect()
+        return self.latest
+
+    def _begin(self) -> None:
+        self._reading = [self._processes.start(program) for program in self._programs]
+
+    def _collect(self) -> None:
+        reading, self._reading = self._reading, []
+        cases, events = (
+            json.loads(self._processes.finish(running, seconds=_COMMAND_SECONDS)) for running in reading
+        )
+        self._next_at = time.monotonic() + _PAUSE_SECONDS
+        self.latest = ledger_record(cases, events)
