@@ -10,6 +10,10 @@ _MOST_DIGITS = 200
 """No quantity has more, zeros included; `1E+999999` would fill the memory when it is written out."""
 
 
+class Unusable(ValueError):
+    """An answer lacks what we can't do without. The message names the field, never a value."""
+
+
 def text(value: Any) -> str | None:  # noqa: ANN401 - any JSON value.
     """Return a non-empty string; a whole number as its digits (`chain_id` comes as both); else `None`.
 

@@ -1,0 +1,122 @@
+"""One HTTP exchange with the platform: a request out, an answer back, nothing judged."""
+
+import ipaddress
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from countersign import __version__
+from countersign.keystone.calls import Call
+from countersign.keystone.hooks import Hooks
+from countersign.keystone.machine_token import MachineToken
+from countersign.keystone.reading import BodyUnreadable, read_json
+
+TIMEOUT = httpx.Timeout(connect=2.0, read=5.0, write=2.0, pool=1.0)
+TOTAL_SECONDS = 10.0
+"""The longest that one exchange takes; httpx's own timeouts bound only its single steps."""
+
+VERSION_HEADER = "Keystone-Version"
+USER_AGENT = f"keystone-countersign/{__version__}"
+
+Values = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked: a call, its path with the ids in place, its query and its JSON body."""
+
+    call: Call
+    path: str
+    query: Values | None = None
+    content: Mapping[str, Any] | None = None
+
+
+def question(
+    call: Call, *ids: str, query: Values | None = None, content: Mapping[str, Any] | None = None
+) -> Question:
+    """Put a question together.
+
+    Raises:
+        RequestRefused: One of the ids can't be one.
+
+    """
+    return Question(call=call, path=call.url(*ids), query=query, content=content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. `unreadable` says why there is no body; `from_address` is our end of the connection."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any = None
+    unreadable: BodyUnreadable | None = None
+    from_address: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Say whether it is a 2xx."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def exchange(
+    http: httpx.Client, asked: Question, token: MachineToken, *, version: str | None, hooks: Hooks
+) -> Answer:
+    """Send one request and read its answer.
+
+    Raises:
+        httpx.HTTPError: No status came back; what was sent of the request, the type tells.
+
+    """
+    headers = {"Authorization": token.authorization(), "User-Agent": USER_AGENT, "Accept": "application/json"}
+    if version is not None:
+        headers[VERSION_HEADER] = version
+    call, began = asked.call, time.monotonic()
+    outcome = "interrupted"
+    try:
+        with http.stream(
+            call.method,
+            asked.path,
+            params=asked.query,
+            json=asked.content,
+            headers=headers,
+            timeout=TIMEOUT,
+        ) as response:
+            outcome = str(response.status_code)
+            return _answer(response, until=began + TOTAL_SECONDS)
+    except httpx.HTTPError as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        hooks.on_call(call.name, outcome, time.monotonic() - began)
+
+
+def _answer(response: httpx.Response, *, until: float) -> Answer:
+    body, unreadable = None, None
+    try:
+        body = read_json(response, until=until)
+    except BodyUnreadable as error:
+        # The status is known all the same, and it is what decides.
+        unreadable = error
+    return Answer(
+        status=response.status_code,
+        headers=response.headers,
+        body=body,
+        unreadable=unreadable,
+        from_address=_from_address(response),
+    )
+
+
+def _from_address(response: httpx.Response) -> str | None:
+    """Return our own public address, where this host has one: behind NAT only KeyStone can tell it."""
+    stream = response.extensions.get("network_stream")
+    local = None if stream is None else stream.get_extra_info("client_addr")
+    try:
+        address = ipaddress.ip_address(local[0]) if local else None
+    except ValueError:
+        return None
+    return str(address) if address is not None and address.is_global else None

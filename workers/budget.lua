@@ -1,0 +1,153 @@
+-- The rate budget of one environment, for the whole fleet: countersign/keystone/budget_rules.py inside Redis.
+-- KEYS[1]  the book, a hash of whole numbers
+-- ARGV[1]  "take" or "observe"; ARGV[2] a time in milliseconds for tests, else "" for the server's own
+-- take:    ARGV[3] priority (0 decision, 1 fetch, 2 sweep), ARGV[4] share in thousandths
+--          returns {1, window} or {0, recheck_ms, until_ms}
+-- observe: ARGV[3] window, then limit, remaining, ends_in_ms, throttled_ms, each "" where not told; returns {}
+
+local WINDOW, PROBES, PROBE_TIME, TOLERANCE = 60000, 8, 5000, 2000
+local LEAST_MIX, MOST_MIX, NOT_TOLD = 150, 500, -1
+local KEPT_FOR = 3600000
+
+local DEFAULTS = {
+  limit = 600, told = 0, learned = 0, others = 0, mix = 333, blocked_until = 0, window = 0, began_at = 0,
+  ends_at = 0, synced_end = 0, used = 0, decided = 0, in_flight = 0, lowest = NOT_TOLD,
+}
+
+local floor, min, max = math.floor, math.min, math.max
+
+local now = tonumber(ARGV[2])
+if not now then
+  local time = redis.call("TIME")
+  now = time[1] * 1000 + floor(time[2] / 1000)
+end
+
+local book = {}
+for name, default in pairs(DEFAULTS) do book[name] = default end
+local stored = redis.call("HGETALL", KEYS[1])
+for i = 1, #stored, 2 do book[stored[i]] = tonumber(stored[i + 1]) end
+
+local function roll()
+  if now < book.ends_at then return end
+  if book.window > 0 then
+    local drawn = 0
+    if book.lowest ~= NOT_TOLD then drawn = max(0, book.limit - book.lowest - book.used) end
+    book.others = max(drawn, floor(book.others * 7 / 10))
+    if book.used >= 10 then
+      local mix = max(floor(book.decided * 1000 / book.used), floor(book.mix * 8 / 10))
+      book.mix = min(max(mix, LEAST_MIX), MOST_MIX)
+    end
+  end
+  book.window = book.window + 1
+  book.began_at, book.ends_at, book.synced_end = now, now + WINDOW, 0
+  book.used, book.decided, book.in_flight = 0, 0, 0
+  book.lowest = NOT_TOLD
+end
+
+local function allowed(priority, share)
+  local ours = floor(book.limit * share / 1000)
+  local drawn = 0
+  if book.lowest ~= NOT_TOLD then drawn = max(0, book.limit - book.lowest - book.used) end
+  local others = max(floor(book.others * 11 / 10), drawn)
+  local allow = ours
+  if others > 0 then allow = min(ours, book.limit - others - floor(book.limit * 2 / 100)) end
+  allow = max(allow, floor(ours / 10), 1)
+  local melting = min(1000, floor(max(0, book.ends_at - now) * 2000 / WINDOW))
+  local expected = floor(allow * book.mix / 1000)
+  local decisions = max(floor(allow * 3 / 100), floor(max(0, expected - book.decided) * melting / 1000))
+  local fetches = floor(floor((allow - expected) / 2) * melting / 1000)
+  if priority == 0 then return allow, 0 end
+  if priority == 1 then return allow, decisions end
+  return allow, decisions + fetches
+end
+
+local function borne(priority, headroom)
+  if book.lowest == NOT_TOLD then return true end
+  local guard = max(1, floor(book.limit * (priority == 0 and 1 or 3) / 100))
+  return book.lowest - book.in_flight - 1 >= guard + headroom
+end
+
+local function wait(recheck, til) return {0, max(recheck, 10), max(til, 10)} end
+
+local function take(priority, share)
+  roll()
+  local left = book.ends_at - now
+  if now < book.blocked_until then
+    return wait(book.blocked_until - now, book.blocked_until - now)
+  end
+  local unsure = book.learned == 0 or (book.told == 1 and book.synced_end == 0)
+  if unsure and book.in_flight >= PROBES and now - book.began_at < PROBE_TIME then
+    return wait(30, min(left, 1000))
+  end
+  local allow, headroom = allowed(priority, share)
+  local counted = book.used + 1 <= allow - headroom
+  if counted and borne(priority, headroom) then
+    book.used, book.in_flight = book.used + 1, book.in_flight + 1
+    if priority == 0 then book.decided = book.decided + 1 end
+    return {1, book.window}
+  end
+  if counted and book.in_flight > 0 then return wait(min(left, 100), left) end
+  if book.used + 1 <= allow and headroom > 0 then return wait(min(left, 500), left) end
+  return wait(left, left)
+end
+
+local function lower(remaining)
+  if book.lowest == NOT_TOLD then return remaining end
+  return min(book.lowest, remaining)
+end
+
+local function follow(window_end, remaining, current)
+  if book.synced_end == 0 then
+    book.synced_end, book.ends_at, book.lowest = window_end, window_end, remaining
+  elseif window_end > book.ends_at + TOLERANCE and remaining > book.lowest then
+    local counted = book.in_flight + 1
+    book.ends_at = now
+    roll()
+    book.synced_end, book.ends_at = window_end, window_end
+    book.used, book.lowest = counted, remaining
+  elseif current or math.abs(window_end - book.ends_at) <= TOLERANCE then
+    if window_end < book.ends_at - TOLERANCE then
+      book.ends_at = window_end
+    else
+      book.ends_at = max(book.ends_at, min(window_end, book.synced_end + 1000))
+    end
+    book.lowest = lower(remaining)
+  end
+end
+
+local function observe(window, limit, remaining, ends_in, throttled)
+  roll()
+  local current = window == book.window
+  if current and book.in_flight > 0 then book.in_flight = book.in_flight - 1 end
+  book.learned = 1
+  if limit then book.limit, book.told = limit, 1 end
+  if ends_in and remaining then
+    follow(now + ends_in, remaining, current)
+  elseif remaining and current then
+    book.lowest = lower(remaining)
+  end
+  if throttled then
+    book.blocked_until = max(book.blocked_until, now + throttled)
+    book.lowest = 0
+    if not ends_in then book.ends_at = min(book.ends_at, book.blocked_until) end
+  end
+  return {}
+end
+
+local answer
+if ARGV[1] == "take" then
+  answer = take(tonumber(ARGV[3]), tonumber(ARGV[4]))
+else
+  answer = observe(
+    tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  )
+end
+
+local changed = {}
+for name, value in pairs(book) do
+  changed[#changed + 1] = name
+  changed[#changed + 1] = string.format("%d", value)
+end
+redis.call("HSET", KEYS[1], unpack(changed))
+redis.call("PEXPIRE", KEYS[1], KEPT_FOR)
+return answer
