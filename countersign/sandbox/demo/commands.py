@@ -58,5 +58,7 @@ def demo(
         status = _EXIT_UNUSABLE
     except (ProcessFailed, RecordUnreadable, TookTooLong, httpx.HTTPError) as failed:
         typer.echo(str(failed), err=True)
+        if keep is None:
+            typer.echo("the logs went with the run: `--keep DIR` keeps them the next time", err=True)
         status = _EXIT_FAILED
     raise typer.Exit(status)

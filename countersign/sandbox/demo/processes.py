@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +28,7 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     printing: bool = False
 
 
@@ -75,7 +75,7 @@ class Running:
 
     def failure(self, happened: str) -> ProcessFailed:
         """Make the error that says what happened to this process, where its log is, and its last lines."""
-        return ProcessFailed(f"{self.program.name} {happened}; its log is {self.log}\n{last_lines(self.log)}")
+        return ProcessFailed(f"{self.program.name} {happened}. From {self.log}:\n{last_lines(self.log)}")
 
 
 class Processes:
