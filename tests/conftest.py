@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.services.valkey",
     "tests.services.postgres",
     "tests.services.databases",
+    "tests.services.sandbox",
 ]

@@ -13,7 +13,7 @@ from countersign.sandbox.door import Door
 from countersign.sandbox.gate import Gate
 from countersign.sandbox.options import Options
 from countersign.sandbox.refusal import Refused
-from countersign.sandbox.world import World, new_world
+from countersign.sandbox.world import World
 
 PLATFORM_CALLS: list[ControllerRouterHandler] = [
     identity.token,
@@ -46,17 +46,17 @@ PLATFORM_CALLS: list[ControllerRouterHandler] = [
 
 def new_app(options: Options) -> ASGIApp:
     """Make the whole application; it needs a running event loop only once the first call comes in."""
-    world = new_world(options)
+    world = World(options)
     litestar = Litestar(
         route_handlers=[*PLATFORM_CALLS, control_router()],
         middleware=[Gate(world)],  # Here and not on a router: Litestar copies routers, and the world with it.
         dependencies={"world": Provide(_giving(world), use_cache=True, sync_to_thread=False)},
         exception_handlers={Refused: _refused, HTTPException: _not_handled},
-        on_shutdown=[world.sender.close],
+        on_shutdown=[world.close],
         openapi_config=None,
         logging_config=None,
     )
-    return Door(litestar, world.counts, world.clock)
+    return Door(litestar, world)
 
 
 def _giving(world: World) -> Any:  # noqa: ANN401 - Litestar reads the inner function's annotation.

@@ -106,7 +106,7 @@ def sandbox(  # noqa: PLR0913 - each is an option of the command line.
 def _listening(host: str, port: int) -> socket.socket:
     """Bind first, so that the port is known before anything is built on it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's delay off only where it is: 40 ms an answer otherwise.
+    # Name the protocol: asyncio turns Nagle's delay off only then, and it costs 40 ms an answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -6,8 +6,8 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from countersign.sandbox.clock import Clock
-from countersign.sandbox.counts import CUT, Counts
+from countersign.sandbox.counts import CUT
+from countersign.sandbox.world import World
 
 DROP = "countersign.drop"
 """The extension under which a call finds the function that drops its connection."""
@@ -19,10 +19,9 @@ CONTROL = "/_sandbox/"
 class Door:
     """An ASGI application around another one."""
 
-    def __init__(self, app: ASGIApp, counts: Counts, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
-        self._counts = counts
-        self._clock = clock
+        self._world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one call through."""
@@ -30,7 +29,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         status = CUT
-        date = format_datetime(self._clock.now(), usegmt=True).encode()
+        date = format_datetime(self._world.clock.now(), usegmt=True).encode()
 
         async def dated(message: Message) -> None:
             nonlocal status
@@ -50,7 +49,7 @@ class Door:
         scope["extensions"] = extensions
         await self._app(scope, receive, dated)
         handler: Any = scope.get("route_handler")
-        self._counts.add(getattr(handler, "name", None) or "unknown", status)
+        self._world.counts.add(getattr(handler, "name", None) or "unknown", status)
 
 
 def _transport(send: Send) -> Any:  # noqa: ANN401 - whichever transport the event loop has.

@@ -146,6 +146,12 @@ class Settlement:
         found.update({party.environment.id: party.environment for party in self.parties})
         return list(found.values())
 
+    def stop(self) -> None:
+        """Let nothing happen to it by itself any more."""
+        for timer in (self.step_timer, self.timeout_timer):
+            if timer is not None:
+                timer.cancel()
+
     def record(self, to_state: str, triggered_by: str, payload: dict[str, Any] | None, now: datetime) -> None:
         """Add an event to the history and change the state accordingly."""
         content = [

@@ -1,6 +1,6 @@
-"""All parts of one sandbox, put together in the only order that works."""
+"""All parts of one sandbox, put together in the only order that works, and anew when it is reset."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from countersign.sandbox.announcements import Announcer
 from countersign.sandbox.clock import Clock
@@ -20,9 +20,8 @@ from countersign.sandbox.tenants import Tenants
 from countersign.sandbox.webhooks import Endpoints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What the HTTP calls work on."""
+    """What the HTTP calls work on. Nothing runs until the first settlement starts its timers."""
 
     options: Options
     board: Switchboard
@@ -39,30 +38,40 @@ class World:
     sender: Sender
     counts: Counts
 
+    def __init__(self, options: Options) -> None:
+        self._at_start = options
+        self._begin(options)
 
-def new_world(options: Options) -> World:
-    """Make a sandbox's parts. Nothing runs yet; timers and webhooks start with the first settlement."""
-    dice = Dice(options.seed)
-    board = Switchboard(options.switches, dice)
-    clock = Clock(lambda: board.now.clock_skew_seconds)
-    tenants = Tenants(options, dice, clock)
-    templates = Templates(dice, clock)
-    endpoints = Endpoints(options, dice, clock)
-    sender = Sender(options, endpoints, board, clock, dice)
-    lifecycle = Lifecycle(options, Announcer(sender, board, clock), board, clock)
-    return World(
-        options=options,
-        board=board,
-        clock=clock,
-        tenants=tenants,
-        issuer=Issuer(options, tenants, board, clock, dice),
-        limit=RateLimit(options.rate_limit, options.rate_window_seconds, clock),
-        templates=templates,
-        book=Book(),
-        maker=Maker(options, dice, clock, board, templates, tenants),
-        lifecycle=lifecycle,
-        decisions=Decisions(lifecycle, board),
-        endpoints=endpoints,
-        sender=sender,
-        counts=Counts(),
-    )
+    async def reset(self, changes: Mapping[str, object]) -> None:
+        """Stop and forget everything, and begin again with the options of the start, some of them changed.
+
+        Raises:
+            Refused: 422, and nothing has happened, because the changes can't be used.
+
+        """
+        options = self._at_start.changed(changes)
+        await self.close()
+        self._begin(options)
+
+    async def close(self) -> None:
+        """Stop everything that happens by itself."""
+        for settlement in self.book.all.values():
+            settlement.stop()
+        await self.sender.close()
+
+    def _begin(self, options: Options) -> None:
+        dice = Dice(options.seed)
+        board = Switchboard(options.switches, dice)
+        clock = Clock(lambda: board.now.clock_skew_seconds)
+        self.options, self.board, self.clock = options, board, clock
+        self.tenants = Tenants(options, dice, clock)
+        self.issuer = Issuer(options, self.tenants, board, clock, dice)
+        self.limit = RateLimit(options.rate_limit, options.rate_window_seconds, clock)
+        self.templates = Templates(dice, clock)
+        self.book = Book()
+        self.maker = Maker(options, dice, clock, board, self.templates, self.tenants)
+        self.endpoints = Endpoints(options, dice, clock)
+        self.sender = Sender(options, self.endpoints, board, clock, dice)
+        self.lifecycle = Lifecycle(options, Announcer(self.sender, board, clock), board, clock)
+        self.decisions = Decisions(self.lifecycle, board)
+        self.counts = Counts()
