@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.services.ports import is_listening
 from tests.services.waiting import eventually
 from tests.services.warden import MARK, Warden, end_marked
 
@@ -65,6 +66,16 @@ class Running:
             return found
 
         return eventually(line, within_seconds, f"{text!r} in the output of {self.name}") or ""
+
+    def wait_until_listening(self, port: int, within_seconds: float = 20) -> None:
+        """Wait until something accepts connections on this port of 127.0.0.1."""
+
+        def listens() -> bool:
+            if not self.is_running:
+                pytest.fail(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+            return is_listening(port)
+
+        eventually(listens, within_seconds, f"{self.name} on port {port}")
 
     def wait(self, within_seconds: float = 20) -> int:
         """Wait for its end and return the exit code (negative: the signal that ended it)."""
@@ -156,14 +167,25 @@ def processes(tmp_path: Path, warden: Warden) -> Iterator[Processes]:
     started.end()
 
 
-def run(*command: str, within_seconds: float = 60, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command to its end and return what it printed; a failure shows all that it said."""
+def run(
+    *command: str,
+    within_seconds: float = 120,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
+    """Run a command to its end and return what it printed; a failure shows all that it said.
+
+    `environment` is added to the tests' own.
+    """
     finished = subprocess.run(
-        command, capture_output=True, text=True, timeout=within_seconds, env=environment, check=False
+        command,
+        capture_output=True,
+        text=True,
+        timeout=within_seconds,
+        env={**os.environ, **(environment or {})},
+        cwd=cwd,
+        check=False,
     )
-    assert finished.returncode == 0, f"{_line(command)} ended with {finished.returncode}:\n{finished.stderr}"
+    told = f"{' '.join(command)} ended with {finished.returncode}:\n{finished.stdout}\n{finished.stderr}"
+    assert finished.returncode == 0, told
     return finished.stdout
-
-
-def _line(command: Sequence[str]) -> str:
-    return " ".join(command)
