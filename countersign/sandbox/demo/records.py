@@ -5,6 +5,7 @@ misshapen one is an error, because a comparison over half a record proves nothin
 """
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -136,6 +137,12 @@ def ledger_record(cases: Any, events: Any) -> LedgerRecord:  # noqa: ANN401 - JS
         cases=_items(cases, tuple[LedgerCase, ...], "the ledger's cases"),
         events=_items(events, tuple[LedgerEvent, ...], "the ledger's events"),
     )
+
+
+def write_records(folder: Path, platform: PlatformRecord, ledger: LedgerRecord) -> None:
+    """Write what was compared into a kept folder, for whoever wants to look closer."""
+    (folder / "keystone.json").write_bytes(msgspec.json.encode(platform))
+    (folder / "ledger.json").write_bytes(msgspec.json.encode(ledger))
 
 
 def _items(listing: Any, kind: type[_Items], what: str) -> _Items:  # noqa: ANN401 - JSON.

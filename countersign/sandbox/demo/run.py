@@ -15,7 +15,7 @@ from countersign.sandbox.demo.ledger import LedgerReader
 from countersign.sandbox.demo.mix import TROUBLE, Planned, least, mix
 from countersign.sandbox.demo.processes import Processes, ProcessFailed
 from countersign.sandbox.demo.quiet import Journal
-from countersign.sandbox.demo.records import LedgerRecord, PlatformRecord
+from countersign.sandbox.demo.records import LedgerRecord, PlatformRecord, write_records
 from countersign.sandbox.demo.stages import stages
 from countersign.sandbox.demo.stopping import Interrupted, Stopping
 from countersign.sandbox.demo.summary import Goal, Summary, summarised
@@ -93,6 +93,8 @@ def run_demo(options: Options, console: Console) -> int:
         outcome = _play(parts)
         summary = _conclude(parts, outcome, began)
         _show(parts, outcome, summary)
+        if options.keep is not None:
+            write_records(folder, outcome.platform, outcome.ledger)
         if options.stay:
             _stay(parts)
         return 1 if summary.problems else 0
