@@ -121,7 +121,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        self._refuse(Refusal.REQUEST_TOO_SLOW)
+        if self.pipeline:  # It waits behind an earlier one that we have not answered: that is our delay.
+            self._set_deadline()
+        else:
+            self._refuse(Refusal.REQUEST_TOO_SLOW)
 
     def _refuse(self, refusal: Refusal) -> None:
         self._clear_deadline()

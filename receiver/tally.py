@@ -6,6 +6,7 @@ reason gets a few lines a second; the counters count all.
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, Histogram
@@ -68,11 +69,20 @@ class Tally:
             ["source", "outcome"],
             registry=registry,
         )
+        self._under_way = Gauge(
+            "countersign_receiver_deliveries_under_way",
+            "Requests to the webhook routes that are not answered yet.",
+            registry=registry,
+        )
         self._broken_secrets = Gauge(
             "countersign_receiver_broken_secrets",
             "Secrets in the store that do not open with SEAL_KEYS.",
             registry=registry,
         )
+
+    def watch(self, under_way: Callable[[], int]) -> None:
+        """Show how many deliveries are under way, whenever somebody looks."""
+        self._under_way.set_function(under_way)
 
     def accepted(self, endpoint: str, put: Put) -> None:
         """Count a delivery that was answered 202."""

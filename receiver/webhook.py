@@ -47,6 +47,7 @@ class WebhookRoute:
         self._tally = tally
         self._limits = limits
         self._under_way = 0
+        tally.watch(lambda: self._under_way)
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""

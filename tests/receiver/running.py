@@ -80,6 +80,15 @@ class RunningReceiver:
             counts[reason] = counts.get(reason, 0) + float(value)
         return counts
 
+    def under_way(self) -> int:
+        """Return how many deliveries are not answered yet."""
+        return int(self.metric("countersign_receiver_deliveries_under_way"))
+
+    def metric(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        lines = self.http.get("/metrics").text.splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
     def log_lines(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.process.stderr.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
@@ -103,6 +112,20 @@ def received(connection: socket.socket) -> bytes:
         if not part:
             return bytes(got)
         got += part
+
+
+def one_answer(connection: socket.socket) -> bytes:
+    """Return the next answer on a connection that stays open."""
+    got = connection.recv(65536)
+    while b"\r\n\r\n" not in got:
+        got += connection.recv(65536)
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head
 
 
 def status_of(answer: bytes) -> int:
