@@ -21,6 +21,7 @@ from countersign.keystone.errors import (
     StateConflict,
     TryAgainLater,
 )
+from countersign.keystone.grants import WHERE_TO_GRANT
 from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.retry_after import retry_after
 
@@ -110,10 +111,7 @@ def _why_forbidden(refusal: Refusal) -> RefusedBecause:
 def _advice(why: RefusedBecause, refusal: Refusal) -> str:
     scope = refusal.call.scope
     egress = f" (we call from {refusal.egress_address})" if refusal.egress_address else ""
-    grant = (
-        f"the client needs the scope `{scope}` ({SCOPES[scope]}): "
-        "grant it to this machine client in the KeyStone dashboard, environment settings"
-    )
+    grant = f"the client needs the scope `{scope}` ({SCOPES[scope]}): {WHERE_TO_GRANT}"
     suspended = "the platform or the environment is suspended: ask KeyStone"
     listed = f"our address is not on the environment's allowlist{egress}: add it under Settings > Security"
     match why:

@@ -8,6 +8,7 @@ import structlog
 from countersign.keystone.budget import Budget, BudgetStore
 from countersign.keystone.budget_memory import MemoryBudgetStore
 from countersign.keystone.client import KeystoneClient
+from countersign.keystone.exchange import READ_SECONDS, Sender
 from countersign.keystone.hooks import Hooks
 from countersign.keystone.jwks import IssuerKeys
 from countersign.keystone.token_cache import MemoryTokenCache, TokenCache
@@ -26,7 +27,8 @@ class KeystoneAccess:
     """Where KeyStone is and who we are. Three full addresses, because none follows from another (4.7, 6.18).
 
     `connections` is how many calls are made at once at most: the number of threads. `egress_address` is where
-    our calls come from, if that is known; only error messages use it.
+    our calls come from, if that is known; only error messages use it. `read_seconds` is how long an answer is
+    waited for: after that a decision's outcome counts as unknown.
     """
 
     api_url: str
@@ -38,6 +40,17 @@ class KeystoneAccess:
     verify: TokenVerify = TokenVerify.WARN
     egress_address: str | None = None
     connections: int = 64
+    read_seconds: float = READ_SECONDS
+
+    @property
+    def credentials(self) -> ClientCredentials:
+        """The part that the token endpoint and the token's cache need."""
+        return ClientCredentials(
+            token_url=self.token_url,
+            audience=self.audience,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+        )
 
 
 def keystone_client(
@@ -56,6 +69,7 @@ def keystone_client(
         ValueError: An address is not a full http or https URL.
 
     """
+    hooks = hooks or Hooks()
     _check_address("KEYSTONE_API_URL", access.api_url)
     _check_address("KEYSTONE_TOKEN_URL", access.token_url)
     http = httpx.Client(
@@ -66,24 +80,17 @@ def keystone_client(
     )
     endpoint = TokenEndpoint(
         http,
-        ClientCredentials(
-            token_url=access.token_url,
-            audience=access.audience,
-            client_id=access.client_id,
-            client_secret=access.client_secret,
-        ),
+        access.credentials,
         keys=IssuerKeys(http, access.token_url),
         verify=access.verify,
         hooks=hooks,
     )
     tokens = TokenSource(endpoint, token_cache or MemoryTokenCache(), hooks=hooks)
     transport = Transport(
-        http,
+        Sender(http=http, version=access.version, read_seconds=access.read_seconds, hooks=hooks),
         tokens=tokens,
         budget=Budget(budget_store or MemoryBudgetStore(), hooks=hooks),
-        version=access.version,
         egress_address=access.egress_address,
-        hooks=hooks,
     )
     return KeystoneClient(transport, tokens=tokens, http=http)
 

@@ -1,5 +1,6 @@
 """The platform's API as methods: one for each call that we use, typed, and safe to share between threads."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Self, TypeVar
@@ -86,20 +87,23 @@ class KeystoneClient:
             offset = page.next_offset
         return tuple(events[sequence] for sequence in sorted(events))
 
-    def decide(self, settlement_id: str, decision: Decision) -> Settlement:
+    def decide(self, settlement_id: str, decision: Decision, *, send_by: float = math.inf) -> Settlement:
         """Submit a decision: one POST, which is never sent again from here (keystone-api.md 3.5).
 
-        Returns the settlement as the answer shows it, whose state need not be the new one yet.
+        Returns the settlement as the answer shows it, whose state need not be the new one yet. It may have to
+        wait for a token and for the budget; after `send_by`, a time of `time.monotonic`, it is not sent any
+        more. Once it is, it is on its way within `TO_SEND_SECONDS`.
 
         Raises:
             OutcomeUnknown: No answer came, or a 5xx, or a 2xx (then `status` says so) that can't be read: it
                 may have been carried out.
             StateConflict: It was not waiting for a decision (any more).
             TryAgainLater: It was certainly not carried out: nothing was sent, or a 401 or 429 came back.
+            KeystoneError: The others of `errors.py`: it was refused, so not carried out either.
 
         """
         asked = question(calls.DECIDE, settlement_id, content={"decision": Decision(decision).value})
-        return self._read(asked, Priority.DECISION, parse_settlement)
+        return self._read(asked, Priority.DECISION, parse_settlement, send_by=send_by)
 
     def webhook_endpoints(self) -> tuple[WebhookEndpoint, ...]:
         """Read all webhook endpoints of this environment."""
@@ -178,8 +182,10 @@ class KeystoneClient:
         asked = question(call, *ids, query={**(query or {}), "limit": limit, "offset": offset})
         return self._read(asked, priority, lambda body: parse_page(body, parse, limit=limit, offset=offset))
 
-    def _read(self, asked: Question, priority: Priority, parse: Callable[[Any], Read]) -> Read:
-        answer = self._transport.ask(asked, priority)
+    def _read(
+        self, asked: Question, priority: Priority, parse: Callable[[Any], Read], *, send_by: float = math.inf
+    ) -> Read:
+        answer = self._transport.ask(asked, priority, send_by=send_by)
         try:
             return parse(_body(answer))
         except Unusable as unusable:

@@ -3,7 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -15,14 +15,36 @@ from countersign.keystone.hooks import Hooks
 from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.reading import BodyUnreadable, read_json
 
-TIMEOUT = httpx.Timeout(connect=2.0, read=5.0, write=2.0, pool=1.0)
-TOTAL_SECONDS = 10.0
-"""The longest that one exchange takes; httpx's own timeouts bound only its single steps."""
+READ_SECONDS = 5.0
+"""How long an answer, or the next piece of it, is waited for."""
+
+TO_SEND_SECONDS = 5.0
+"""How long it takes at most until a request is sent in full: a free connection, or a new one, and writing."""
 
 VERSION_HEADER = "Keystone-Version"
 USER_AGENT = f"keystone-countersign/{__version__}"
 
 Values = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """How every request is sent: over which connections, under which version, with how much patience."""
+
+    http: httpx.Client
+    version: str | None = None
+    read_seconds: float = READ_SECONDS
+    hooks: Hooks = field(default_factory=Hooks)
+
+    @property
+    def timeout(self) -> httpx.Timeout:
+        """The longest that each step may take."""
+        return httpx.Timeout(connect=2.0, read=self.read_seconds, write=2.0, pool=1.0)
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest that an exchange may go on; httpx's timeouts bound only its single steps."""
+        return TO_SEND_SECONDS + self.read_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +85,7 @@ class Answer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def exchange(
-    http: httpx.Client, asked: Question, token: MachineToken, *, version: str | None, hooks: Hooks
-) -> Answer:
+def exchange(sender: Sender, asked: Question, token: MachineToken) -> Answer:
     """Send one request and read its answer.
 
     Raises:
@@ -73,26 +93,26 @@ def exchange(
 
     """
     headers = {"Authorization": token.authorization(), "User-Agent": USER_AGENT, "Accept": "application/json"}
-    if version is not None:
-        headers[VERSION_HEADER] = version
+    if sender.version is not None:
+        headers[VERSION_HEADER] = sender.version
     call, began = asked.call, time.monotonic()
     outcome = "interrupted"
     try:
-        with http.stream(
+        with sender.http.stream(
             call.method,
             asked.path,
             params=asked.query,
             json=asked.content,
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=sender.timeout,
         ) as response:
             outcome = str(response.status_code)
-            return _answer(response, until=began + TOTAL_SECONDS)
+            return _answer(response, until=began + sender.longest_seconds)
     except httpx.HTTPError as error:
         outcome = type(error).__name__
         raise
     finally:
-        hooks.on_call(call.name, outcome, time.monotonic() - began)
+        sender.hooks.on_call(call.name, outcome, time.monotonic() - began)
 
 
 def _answer(response: httpx.Response, *, until: float) -> Answer:

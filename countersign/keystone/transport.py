@@ -5,6 +5,7 @@ time, or a 401 that cost the token. A call that changes something is sent once a
 back.
 """
 
+import math
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ import structlog
 
 from countersign.keystone.answers import SOON, Refusal, detail_of, error_for
 from countersign.keystone.breaker import CircuitBreaker
-from countersign.keystone.budget import Budget, Priority
+from countersign.keystone.budget import Budget, Permit, Priority
 from countersign.keystone.errors import (
     CredentialsRefused,
     KeystoneError,
@@ -23,8 +24,7 @@ from countersign.keystone.errors import (
     RefusedBecause,
     TryAgainLater,
 )
-from countersign.keystone.exchange import VERSION_HEADER, Answer, Question, exchange
-from countersign.keystone.hooks import Hooks
+from countersign.keystone.exchange import VERSION_HEADER, Answer, Question, Sender, exchange
 from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.rate import NOTHING_SEEN, rate_seen
 from countersign.keystone.token_cache import Dropped
@@ -49,25 +49,23 @@ class Transport:
 
     def __init__(
         self,
-        http: httpx.Client,
+        sender: Sender,
         *,
         tokens: TokenSource,
         budget: Budget,
-        version: str | None = None,
         egress_address: str | None = None,
-        hooks: Hooks | None = None,
     ) -> None:
-        self._http = http
+        self._sender = sender
         self._tokens = tokens
         self._budget = budget
-        self._version = version
         self._egress_address = egress_address
-        self._hooks = hooks or Hooks()
-        self._breaker = CircuitBreaker("KeyStone's API", on_change=self._hooks.on_breaker)
+        self._breaker = CircuitBreaker("KeyStone's API", on_change=sender.hooks.on_breaker)
         self._told_of_version = False
 
-    def ask(self, question: Question, priority: Priority) -> Answer:
+    def ask(self, question: Question, priority: Priority, *, send_by: float = math.inf) -> Answer:
         """Make one call and return its 2xx answer, whose body may still be unreadable.
+
+        After `send_by`, a time of `time.monotonic`, nothing is sent any more.
 
         Raises:
             KeystoneError: It came to anything else; `errors.py` says to what.
@@ -75,17 +73,25 @@ class Transport:
         """
         if question.call.is_safe:
             try:
-                return self._attempt(question, priority)
+                return self._attempt(question, priority, send_by)
             except _OnceMore:
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - jitter, no secret.
         try:
-            return self._attempt(question, priority)
+            return self._attempt(question, priority, send_by)
         except _OnceMore as failed:
             raise failed.error from None
 
-    def _attempt(self, question: Question, priority: Priority) -> Answer:
+    def _attempt(self, question: Question, priority: Priority, send_by: float) -> Answer:
         token = self._tokens.token()
-        answer = self._exchanged(question, token, priority)
+        probe, permit = self._let_through(priority)
+        if time.monotonic() > send_by:
+            self._budget.observe(permit, NOTHING_SEEN)
+            self._breaker.left(probe=probe)
+            raise TryAgainLater(
+                f"`{question.call.name}` waited too long for its turn, so nothing was sent",
+                after=timedelta(0),
+            )
+        answer = self._exchanged(question, token, permit, probe=probe)
         self._compare_version(answer)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise self._unauthorized(question, token)
@@ -100,16 +106,18 @@ class Transport:
             raise _OnceMore(error)
         raise error
 
-    def _exchanged(self, question: Question, token: MachineToken, priority: Priority) -> Answer:
+    def _let_through(self, priority: Priority) -> tuple[bool, Permit]:
         probe = self._breaker.enter()
         try:
-            permit = self._budget.acquire(priority)
+            return probe, self._budget.acquire(priority)
         except BaseException:
             self._breaker.left(probe=probe)
             raise
+
+    def _exchanged(self, question: Question, token: MachineToken, permit: Permit, *, probe: bool) -> Answer:
         seen = NOTHING_SEEN
         try:
-            answer = exchange(self._http, question, token, version=self._version, hooks=self._hooks)
+            answer = exchange(self._sender, question, token)
             seen = rate_seen(answer.status, answer.headers, now=datetime.now(UTC))
         except httpx.HTTPError as error:
             self._breaker.failed(probe=probe)
@@ -153,10 +161,10 @@ class Transport:
 
     def _compare_version(self, answer: Answer) -> None:
         used = answer.headers.get(VERSION_HEADER)
-        if self._told_of_version or used is None or self._version in {None, used}:
+        if self._told_of_version or used is None or self._sender.version in {None, used}:
             return
         self._told_of_version = True
-        _log.warning("keystone_version_differs", asked_for=self._version, answered_with=used[:40])
+        _log.warning("keystone_version_differs", asked_for=self._sender.version, answered_with=used[:40])
 
 
 def _network_error(question: Question, error: httpx.HTTPError) -> Exception:
