@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
+import redis
 import typer
 
 from countersign.sandbox.demo.folder import FolderInUse
@@ -56,7 +57,7 @@ def demo(
     except (FolderInUse, NoFreePort, NoServerFound) as unusable:
         typer.echo(str(unusable), err=True)
         status = _EXIT_UNUSABLE
-    except (ProcessFailed, RecordUnreadable, TookTooLong, httpx.HTTPError) as failed:
+    except (ProcessFailed, RecordUnreadable, TookTooLong, httpx.HTTPError, redis.RedisError) as failed:
         typer.echo(str(failed), err=True)
         if keep is None:
             typer.echo("the logs went with the run: `--keep DIR` keeps them the next time", err=True)

@@ -14,7 +14,7 @@ from countersign.sandbox.demo.folder import run_folder
 from countersign.sandbox.demo.ledger import LedgerReader
 from countersign.sandbox.demo.mix import TROUBLE, Planned, least, mix
 from countersign.sandbox.demo.processes import Processes, ProcessFailed
-from countersign.sandbox.demo.quiet import Journal
+from countersign.sandbox.demo.queue_view import Queue
 from countersign.sandbox.demo.records import LedgerRecord, PlatformRecord, write_records
 from countersign.sandbox.demo.stages import stages
 from countersign.sandbox.demo.stopping import Interrupted, Stopping
@@ -54,7 +54,7 @@ class Parts:
     processes: Processes
     site: programs.Site
     control: Control
-    journal: Journal
+    queue: Queue
     system: System
 
 
@@ -86,7 +86,7 @@ def run_demo(options: Options, console: Console) -> int:
             processes=processes,
             site=site,
             control=stack.enter_context(Control(site.sandbox_url)),
-            journal=stack.enter_context(Journal(site.redis_url)),
+            queue=stack.enter_context(Queue(site.redis_url)),
             system=System(site, processes, stopping, console.print),
         )
         _start(parts)
@@ -105,17 +105,17 @@ def _start(parts: Parts) -> None:
     parts.console.print("starting the queue, a local KeyStone, the receiver and the workers …")
     parts.system.start_platform(
         parts.control,
-        parts.journal,
+        parts.queue,
         seed=options.seed,
         calls_a_minute=max(_CALLS_A_MINUTE, options.settlements * _CALLS_A_SETTLEMENT),
     )
-    parts.system.start_countersign(workers=options.workers, threads=_THREADS)
+    parts.system.start_countersign(parts.queue, workers=options.workers, threads=_THREADS)
     parts.control.set_faults(TROUBLE)
 
 
 def _play(parts: Parts) -> Outcome:
     plan = mix(parts.options.settlements, parts.options.seed)
-    watch = Watch(parts.control, parts.journal, LedgerReader(parts.processes, parts.site), parts.stopping)
+    watch = Watch(parts.control, parts.queue, LedgerReader(parts.processes, parts.site), parts.stopping)
     with Live(parts.console) as live:
 
         def look(platform: PlatformRecord, ledger: LedgerRecord) -> None:

@@ -10,7 +10,7 @@ from countersign.sandbox.demo.control import Control
 from countersign.sandbox.demo.keeping import Kept
 from countersign.sandbox.demo.policy_file import policy_text
 from countersign.sandbox.demo.processes import Processes, Program, Running
-from countersign.sandbox.demo.quiet import Journal
+from countersign.sandbox.demo.queue_view import Queue
 from countersign.sandbox.demo.stopping import Stopping
 
 _START_SECONDS = 30.0
@@ -30,17 +30,17 @@ class System:
         self._servers: list[Running] = []
         self._worker: Kept | None = None
 
-    def start_platform(self, control: Control, journal: Journal, *, seed: int, calls_a_minute: int) -> None:
+    def start_platform(self, control: Control, queue: Queue, *, seed: int, calls_a_minute: int) -> None:
         """Start what Countersign builds on: the queue's server, the local KeyStone, the ledger's tables."""
         site = self._site
-        queue = self._serve(programs.valkey(site))
+        valkey = self._serve(programs.valkey(site))
         keystone = self._serve(programs.sandbox(site, seed=seed, calls_a_minute=calls_a_minute))
         migration = self._processes.start(programs.migrate(site))
-        self._ready(queue, journal.is_ready)
+        self._ready(valkey, queue.is_ready)
         self._ready(keystone, control.is_ready)
         self._processes.finish(migration, seconds=_START_SECONDS)
 
-    def start_countersign(self, *, workers: int, threads: int) -> None:
+    def start_countersign(self, queue: Queue, *, workers: int, threads: int) -> None:
         """Start Countersign itself, and register its receiver with the local KeyStone."""
         site = self._site
         site.policy_file.write_text(policy_text(), encoding="utf-8")
@@ -50,6 +50,11 @@ class System:
         receiver = self._serve(programs.receiver(site))
         self._ready(receiver, self._receiver_is_ready)
         self._processes.run(programs.register(site), seconds=_START_SECONDS)
+        self._stopping.wait_for(
+            lambda: self._are_working(queue, workers),
+            seconds=_START_SECONDS,
+            what="the start of all workers",
+        )
 
     def keep(self) -> None:
         """Start the worker anew if it has ended; the others must not end."""
@@ -77,6 +82,10 @@ class System:
         self._stopping.wait_for(
             is_ready, seconds=_START_SECONDS, what=f"the first answer of the {server.program.name}"
         )
+
+    def _are_working(self, queue: Queue, workers: int) -> bool:
+        self.keep()
+        return queue.workers() >= workers
 
     def _receiver_is_ready(self) -> bool:
         with suppress(httpx.TransportError):

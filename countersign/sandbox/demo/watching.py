@@ -7,7 +7,8 @@ from typing import NamedTuple
 from countersign.sandbox.demo.comparison import Comparison, compare
 from countersign.sandbox.demo.control import Control
 from countersign.sandbox.demo.ledger import LedgerReader
-from countersign.sandbox.demo.quiet import Journal, is_quiet
+from countersign.sandbox.demo.queue_view import Queue
+from countersign.sandbox.demo.quiet import is_quiet
 from countersign.sandbox.demo.records import LedgerRecord, PlatformRecord
 from countersign.sandbox.demo.stopping import Stopping
 
@@ -28,9 +29,9 @@ class Outcome(NamedTuple):
 class Watch:
     """Looks at both records again and again. Methods raise as the parts that it is given do."""
 
-    def __init__(self, control: Control, journal: Journal, ledger: LedgerReader, stopping: Stopping) -> None:
+    def __init__(self, control: Control, queue: Queue, ledger: LedgerReader, stopping: Stopping) -> None:
         self._control = control
-        self._journal = journal
+        self._queue = queue
         self._ledger = ledger
         self._stopping = stopping
 
@@ -65,4 +66,4 @@ class Watch:
             self._stopping.pause(_LOOK_SECONDS)
 
     def _is_quiet(self, platform: PlatformRecord, ledger: LedgerRecord, expiring: Collection[str]) -> bool:
-        return is_quiet(platform, ledger, expiring) and self._control.is_idle() and self._journal.is_empty()
+        return is_quiet(platform, ledger, expiring) and self._control.is_idle() and self._queue.is_empty()
