@@ -4,7 +4,8 @@
     whsec_old until 2026-01-02T03:04:05Z          the same, accepted until that time (rotation)
     @environment:whsec_other                      a secret of the endpoint named `environment`
 
-A secret is taken exactly as it stands, without the white space around it.
+A secret is taken exactly as it stands, without the white space around it. One that begins with `@` is written
+with the name of its endpoint: `@keystone:@secret`.
 """
 
 import re
@@ -21,7 +22,6 @@ DEFAULT_ENDPOINT = "keystone"
 Secrets = Mapping[str, tuple[WebhookSecret, ...]]
 """The secrets of each endpoint, by its name."""
 
-_NAMED = re.compile(r"@([^:\s]*):(.*)", re.DOTALL)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _UNTIL = re.compile(r"(.+?)\s+until\s+(\S+)", re.DOTALL)
 
@@ -53,8 +53,9 @@ def parsed_secrets(entries: Iterable[SecretStr]) -> Secrets:
 
 
 def _parsed(text: str) -> tuple[str, WebhookSecret]:
-    named = _NAMED.fullmatch(text)
-    endpoint, rest = named.groups() if named else (DEFAULT_ENDPOINT, text)
+    endpoint, rest = DEFAULT_ENDPOINT, text
+    if text.startswith("@"):
+        endpoint, _, rest = text[1:].partition(":")
     if not is_endpoint_name(endpoint):
         raise ValueError("an endpoint's name has only lower-case letters, digits and hyphens")
     limited = _UNTIL.fullmatch(rest.strip())
