@@ -4,7 +4,7 @@ Dramatiq's maintenance runs `KEYS` over the whole database of the queue, so noth
 """
 
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
@@ -19,11 +19,12 @@ def cache_url(redis_url: str) -> str:
     """
     parts = urlsplit(redis_url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    path = parts.path.strip("/") if parts.scheme != "unix" else ""
+    address = redis_url.partition("?")[0]
     if "db" in query or parts.scheme == "unix":
         query["db"] = str(int(query.get("db") or 0) + 1)
-        return urlunsplit(parts._replace(query=urlencode(query)))
-    return urlunsplit(parts._replace(path=f"/{int(path or 0) + 1}"))
+    else:
+        address = f"{address.removesuffix(parts.path)}/{int(parts.path.strip('/') or 0) + 1}"
+    return f"{address}?{urlencode(query)}" if query else address
 
 
 def _checked(url: SecretStr) -> SecretStr:
