@@ -8,13 +8,13 @@ _MOST_STARTS = 5
 
 
 class Kept:
-    """A process that is started anew when it ends. `starts` counts how often it was started."""
+    """A process that is started anew when it ends: `running` is the last one, `starts` counts them."""
 
     def __init__(self, processes: Processes, program: Program, say: Callable[[str], None]) -> None:
         self._processes = processes
         self._program = program
         self._say = say
-        self._running: Running = processes.start(program)
+        self.running: Running = processes.start(program)
         self.starts = 1
 
     def keep(self) -> None:
@@ -24,12 +24,10 @@ class Kept:
             ProcessFailed: It ends each time: starting it once more would help nobody.
 
         """
-        if self._running.status is None:
+        if self.running.status is None:
             return
         if self.starts >= _MOST_STARTS:
-            raise self._running.failure(
-                f"ended {self.starts} times, the last time with {self._running.status}"
-            )
-        self._say(f"the {self._program.name} ended with status {self._running.status}: starting it anew")
-        self._running = self._processes.start(self._program)
+            raise self.running.failure(f"ended {self.starts} times, the last time with {self.running.status}")
+        self._say(f"the {self._program.name} ended with status {self.running.status}: starting it anew")
+        self.running = self._processes.start(self._program)
         self.starts += 1

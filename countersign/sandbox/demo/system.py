@@ -11,7 +11,7 @@ from countersign.sandbox.demo.keeping import Kept
 from countersign.sandbox.demo.policy_file import policy_text
 from countersign.sandbox.demo.processes import Processes, Program, Running
 from countersign.sandbox.demo.queue_view import Queue
-from countersign.sandbox.demo.stopping import Stopping
+from countersign.sandbox.demo.stopping import Stopping, TookTooLong
 
 _START_SECONDS = 30.0
 _LOOK_SECONDS = 2.0
@@ -44,23 +44,18 @@ class System:
         """Start Countersign itself, and register its receiver with the local KeyStone."""
         site = self._site
         site.policy_file.write_text(policy_text(), encoding="utf-8")
-        self._worker = Kept(
-            self._processes, programs.worker(site, processes=workers, threads=threads), self._say
-        )
+        program = programs.worker(site, processes=workers, threads=threads)
+        self._worker = worker = Kept(self._processes, program, self._say)
         receiver = self._serve(programs.receiver(site))
         self._ready(receiver, self._receiver_is_ready)
         self._processes.run(programs.register(site), seconds=_START_SECONDS)
-        self._stopping.wait_for(
-            lambda: self._are_working(queue, workers),
-            seconds=_START_SECONDS,
-            what="the start of all workers",
-        )
+        self._ready(worker.running, lambda: queue.workers() >= workers)
 
     def keep(self) -> None:
         """Start the worker anew if it has ended; the others must not end."""
         for server in self._servers:
             if server.status is not None:
-                raise server.failure(f"ended in the middle of the run with status {server.status}")
+                raise server.failure(f"ended with status {server.status}, while it is needed")
         if self._worker is not None:
             self._worker.keep()
 
@@ -75,17 +70,13 @@ class System:
 
     def _ready(self, server: Running, answers: Callable[[], bool]) -> None:
         def is_ready() -> bool:
-            if server.status is not None:
-                raise server.failure(f"ended at its start with status {server.status}")
+            self.keep()
             return answers()
 
-        self._stopping.wait_for(
-            is_ready, seconds=_START_SECONDS, what=f"the first answer of the {server.program.name}"
-        )
-
-    def _are_working(self, queue: Queue, workers: int) -> bool:
-        self.keep()
-        return queue.workers() >= workers
+        try:
+            self._stopping.wait_for(is_ready, seconds=_START_SECONDS, what="its start")
+        except TookTooLong:
+            raise server.failure(f"was not ready within {_START_SECONDS:g} s") from None
 
     def _receiver_is_ready(self) -> bool:
         with suppress(httpx.TransportError):
