@@ -16,7 +16,7 @@ from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.reading import BodyUnreadable, read_json
 
 READ_SECONDS = 5.0
-"""How long an answer, or the next piece of it, is waited for."""
+"""How long an answer is waited for, and then the whole of its body."""
 
 TO_SEND_SECONDS = 5.0
 """How long it takes at most until a request is sent in full: a free connection, or a new one, and writing."""
@@ -40,11 +40,6 @@ class Sender:
     def timeout(self) -> httpx.Timeout:
         """The longest that each step may take."""
         return httpx.Timeout(connect=2.0, read=self.read_seconds, write=2.0, pool=1.0)
-
-    @property
-    def longest_seconds(self) -> float:
-        """The longest that an exchange may go on; httpx's timeouts bound only its single steps."""
-        return TO_SEND_SECONDS + self.read_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +66,7 @@ def question(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. `unreadable` says why there is no body; `from_address` is our end of the connection."""
+    """What came back. `unreadable` says why there is no body; `from_address` where a 403 found us."""
 
     status: int
     headers: Mapping[str, str]
@@ -107,7 +102,8 @@ def exchange(sender: Sender, asked: Question, token: MachineToken) -> Answer:
             timeout=sender.timeout,
         ) as response:
             outcome = str(response.status_code)
-            return _answer(response, until=began + sender.longest_seconds)
+            # httpx's own timeout bounds the wait for each piece of a body, not for the whole.
+            return _answer(response, until=time.monotonic() + sender.read_seconds)
     except httpx.HTTPError as error:
         outcome = type(error).__name__
         raise
@@ -117,6 +113,8 @@ def exchange(sender: Sender, asked: Question, token: MachineToken) -> Answer:
 
 def _answer(response: httpx.Response, *, until: float) -> Answer:
     body, unreadable = None, None
+    forbidden = response.status_code == HTTPStatus.FORBIDDEN
+    from_address = _from_address(response) if forbidden else None  # While the connection is open.
     try:
         body = read_json(response, until=until)
     except BodyUnreadable as error:
@@ -127,16 +125,16 @@ def _answer(response: httpx.Response, *, until: float) -> Answer:
         headers=response.headers,
         body=body,
         unreadable=unreadable,
-        from_address=_from_address(response),
+        from_address=from_address,
     )
 
 
 def _from_address(response: httpx.Response) -> str | None:
     """Return our own public address, where this host has one: behind NAT only KeyStone can tell it."""
     stream = response.extensions.get("network_stream")
-    local = None if stream is None else stream.get_extra_info("client_addr")
     try:
+        local = None if stream is None else stream.get_extra_info("client_addr")
         address = ipaddress.ip_address(local[0]) if local else None
-    except ValueError:
+    except (ValueError, OSError):
         return None
     return str(address) if address is not None and address.is_global else None

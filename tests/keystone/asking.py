@@ -68,7 +68,9 @@ Respond = Callable[[httpx.Request], httpx.Response]
 TOKEN_ANSWER = {"access_token": "opaque-token", "expires_in": 3600, "token_type": "Bearer"}
 
 
-def client_with_network(respond: Respond, told: Told | None = None) -> KeystoneClient:
+def client_with_network(
+    respond: Respond, told: Told | None = None, *, read_seconds: float = READ_SECONDS
+) -> KeystoneClient:
     """Return a client whose API calls go to `respond`; its token is opaque and comes without a network."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -83,6 +85,7 @@ def client_with_network(respond: Respond, told: Told | None = None) -> KeystoneC
         client_id="client",
         client_secret="secret",
         verify=TokenVerify.WARN,
+        read_seconds=read_seconds,
     )
     return keystone_client(access, hooks=(told or Told()).hooks(), http_transport=httpx.MockTransport(answer))
 
