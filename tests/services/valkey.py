@@ -33,6 +33,13 @@ def valkey_binary() -> str:
         return found
 
 
+def redis_binary() -> str:
+    """Find Debian's Redis, which `make test-full` needs."""
+    found = shutil.which("redis-server")
+    assert found, "make test-full needs redis-server: apt-get install redis-server"
+    return found
+
+
 class ValkeyServer:
     """One server with a port and a folder of its own, which both stay the same over kill and start.
 
@@ -159,10 +166,19 @@ class ValkeyDatabases:
         return self.server.client(self.queue_database + 1, **options)
 
 
-@pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory, warden: Warden) -> Iterator[ValkeyServer]:
-    """Share one Valkey among the tests of this process. A test that breaks it owns a `ValkeyServer`."""
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"), warden).start()
+_KINDS = [
+    pytest.param(valkey_binary, id=pytest.HIDDEN_PARAM),
+    pytest.param(redis_binary, id="redis", marks=pytest.mark.full),
+]
+"""Whatever uses the queue runs on Valkey, and with `make test-full` on Debian's Redis too."""
+
+
+@pytest.fixture(scope="session", params=_KINDS)
+def valkey_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warden: Warden
+) -> Iterator[ValkeyServer]:
+    """Share one server among the tests of this process. A test that breaks it owns a `ValkeyServer`."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"), warden, binary=request.param()).start()
     yield server
     server.kill()
 
@@ -180,9 +196,9 @@ def valkey(valkey_server: ValkeyServer) -> ValkeyDatabases:
     return databases
 
 
-@pytest.fixture
-def own_valkey(tmp_path: Path, warden: Warden) -> Iterator[ValkeyServer]:
-    """Give the test a Valkey of its own, to kill, pause and start again."""
-    server = ValkeyServer(tmp_path / "valkey", warden).start()
+@pytest.fixture(params=_KINDS)
+def own_valkey(request: pytest.FixtureRequest, tmp_path: Path, warden: Warden) -> Iterator[ValkeyServer]:
+    """Give the test a server of its own, to kill, pause and start again."""
+    server = ValkeyServer(tmp_path / "valkey", warden, binary=request.param()).start()
     yield server
     server.kill()
