@@ -59,14 +59,20 @@ class Issuer:
     """Gives out tokens and recognises them again."""
 
     def __init__(
-        self, options: Options, tenants: Tenants, board: Switchboard, clock: Clock, dice: Dice
+        self,
+        options: Options,
+        tenants: Tenants,
+        board: Switchboard,
+        clock: Clock,
+        dice: Dice,
+        key: SigningKey,
     ) -> None:
         self._options = options
         self._tenants = tenants
         self._board = board
         self._clock = clock
         self._stream = dice.stream("tokens")
-        self._keys = [SigningKey.new()]
+        self._keys = [key]
         self._live: set[str] = set()
         self._known: dict[str, dict[str, Any]] = {}
         self.issuer = f"{options.url}/"
@@ -88,7 +94,7 @@ class Issuer:
             "jti": hex_of(self._stream, 24),
         }
         self._live.add(claims["jti"])
-        key = self._keys[-1]
+        key = self.key
         answer = {
             "access_token": jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid}),
             "scope": claims["scope"],
@@ -157,6 +163,11 @@ class Issuer:
         self._known[token] = claims
         return claims
 
+    @property
+    def key(self) -> SigningKey:
+        """The key that signs now."""
+        return self._keys[-1]
+
     def jwks(self) -> dict[str, Any]:
         """Return every key whose tokens are still good, newest first."""
         return {"keys": [key.jwk for key in reversed(self._keys)]}
@@ -167,7 +178,7 @@ class Issuer:
             self._keys.clear()
             self._known.clear()
         self._keys.append(SigningKey.new())
-        return self._keys[-1].kid
+        return self.key.kid
 
     def revoke_all(self) -> None:
         """Make every token given out until now answer 401."""

@@ -8,7 +8,7 @@ from countersign.sandbox.counts import Counts
 from countersign.sandbox.decisions import Decisions
 from countersign.sandbox.dice import Dice
 from countersign.sandbox.faults import Switchboard
-from countersign.sandbox.identity import Issuer
+from countersign.sandbox.identity import Issuer, SigningKey
 from countersign.sandbox.lifecycle import Lifecycle
 from countersign.sandbox.limits import RateLimit
 from countersign.sandbox.making import Maker
@@ -40,7 +40,7 @@ class World:
 
     def __init__(self, options: Options) -> None:
         self._at_start = options
-        self._begin(options)
+        self._begin(options, SigningKey.new())
 
     async def reset(self, changes: Mapping[str, object]) -> None:
         """Stop and forget everything, and begin again with the options of the start, some of them changed.
@@ -51,7 +51,7 @@ class World:
         """
         options = self._at_start.changed(changes)
         await self.close()
-        self._begin(options)
+        self._begin(options, self.issuer.key)
 
     async def close(self) -> None:
         """Stop everything that happens by itself."""
@@ -59,13 +59,13 @@ class World:
             settlement.stop()
         await self.sender.close()
 
-    def _begin(self, options: Options) -> None:
+    def _begin(self, options: Options, key: SigningKey) -> None:
         dice = Dice(options.seed)
         board = Switchboard(options.switches, dice)
         clock = Clock(lambda: board.now.clock_skew_seconds)
         self.options, self.board, self.clock = options, board, clock
         self.tenants = Tenants(options, dice, clock)
-        self.issuer = Issuer(options, self.tenants, board, clock, dice)
+        self.issuer = Issuer(options, self.tenants, board, clock, dice, key)
         self.limit = RateLimit(options.rate_limit, options.rate_window_seconds, clock)
         self.templates = Templates(dice, clock)
         self.book = Book()

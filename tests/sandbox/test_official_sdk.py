@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,7 +28,9 @@ NOT_IN_THE_SANDBOX = {"InstructionsResource"}
 
 @contextmanager
 def sdk_of(
-    sandbox: SandboxProcess, client_id: str = "sandbox-client", client_secret: str = "sandbox-secret"
+    sandbox: SandboxProcess,
+    client_id: str = SandboxProcess.client_id,
+    client_secret: str = SandboxProcess.client_secret,
 ) -> Iterator[KeystoneSyncClient]:
     with KeystoneSyncClient(
         client_id=client_id,
@@ -47,14 +48,17 @@ def sdk(sandbox: SandboxProcess) -> Iterator[KeystoneSyncClient]:
         yield client
 
 
-def creation(key: str, **changes: Any) -> SettlementCreate:
+def creation(key: str) -> SettlementCreate:
     return SettlementCreate(
         idempotency_key=key,
         template_slug="dvp-bond",
         external_reference="T-1",
         parties=[
             SettlementPartyInput(
-                role=role, external_reference=f"P-{role}", name=f"{role} Ltd", wallet_address=f"0x{'1' * 36}{end}"
+                role=role,
+                external_reference="P-1",
+                name=f"{role} Ltd",
+                wallet_address=f"0x{'1' * 36}{end}",
             )
             for role, end in (("seller", "f1a6"), ("buyer", "0001"))
         ],
@@ -68,7 +72,6 @@ def creation(key: str, **changes: Any) -> SettlementCreate:
             )
         ],
         timeout_at=datetime.now(UTC) + timedelta(hours=1),
-        **changes,
     )
 
 
@@ -77,7 +80,7 @@ class TestSettlements:
         made = sdk.settlements.create(creation("key-1"))
         sandbox.wait_until_paused(str(made.id))
 
-        assert sdk.settlements.create(creation("key-1", **{})).id == made.id
+        assert sdk.settlements.create(creation("key-1")).id == made.id
         assert sdk.settlements.get(made.id).legs[0].quantity == Decimal("10.000001")
         listed = sdk.settlements.list(state="COMPLIANCE_CHECKING", limit=10)
         assert [each.id for each in listed.items] == [made.id]
@@ -167,7 +170,9 @@ class TestWebhooks:
 class TestEnvironments:
     def test_create_get_list_update_deactivate(self, sdk: KeystoneSyncClient) -> None:
         made = sdk.environments.create(
-            EnvironmentCreate(name="Second", slug="second", auth0_client_id="second", default_timeout_seconds=60)
+            EnvironmentCreate(
+                name="Second", slug="second", auth0_client_id="second", default_timeout_seconds=60
+            )
         )
         assert sdk.environments.get(made.id).default_timeout_seconds == 60
         assert [each.slug for each in sdk.environments.list().items] == ["development", "second"]
@@ -182,7 +187,9 @@ class TestErrors:
         with sdk_of(sandbox, client_secret="wrong") as sdk, pytest.raises(exceptions.AuthenticationError):
             sdk.settlements.list()
 
-    def test_authentication_by_a_revoked_token(self, sandbox: SandboxProcess, sdk: KeystoneSyncClient) -> None:
+    def test_authentication_by_a_revoked_token(
+        self, sandbox: SandboxProcess, sdk: KeystoneSyncClient
+    ) -> None:
         sdk.settlements.list()
         sandbox.control.post("/tokens/revoke")
         with pytest.raises(exceptions.AuthenticationError) as caught:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Response, post
+from litestar import post
 
 from countersign.sandbox.api.calls import Call
 from countersign.sandbox.control.records import settlement_truth
@@ -115,15 +115,14 @@ async def expire(world: World, settlement_id: str) -> dict[str, Any]:
     return settlement_truth(found)
 
 
-@post("/emit", status_code=202)
-async def emit(request: Call, world: World) -> Response[None]:
+@post("/emit", status_code=204)
+async def emit(request: Call, world: World) -> None:
     """Send a body of the caller's own, signed as any other."""
     given = read(await request.body(), EmitWish)
     body = msgspec.json.encode(given.body) if given.text is None else given.text.encode()
     event = given.body.get("event") if isinstance(given.body, dict) else None
     environment = world.tenants.by_slug(given.environment)
     world.sender.post(event if isinstance(event, str) else "*", body, environment, None)
-    return Response(None, status_code=202)
 
 
 CALLS = (make, decide, flag, expire, emit)
