@@ -166,19 +166,25 @@ class ValkeyDatabases:
         return self.server.client(self.queue_database + 1, **options)
 
 
-_KINDS = [
-    pytest.param(valkey_binary, id=pytest.HIDDEN_PARAM),
-    pytest.param(redis_binary, id="redis", marks=pytest.mark.full),
-]
-"""Whatever uses the queue runs on Valkey, and with `make test-full` on Debian's Redis too."""
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(valkey_binary, id=pytest.HIDDEN_PARAM),
+        pytest.param(redis_binary, id="redis", marks=pytest.mark.full),
+    ],
+)
+def queue_server_binary(request: pytest.FixtureRequest) -> str:
+    """Run whatever uses the queue on Valkey, and in the full run on Debian's Redis too."""
+    found: str = request.param()
+    return found
 
 
-@pytest.fixture(scope="session", params=_KINDS)
+@pytest.fixture(scope="session")
 def valkey_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warden: Warden
+    queue_server_binary: str, tmp_path_factory: pytest.TempPathFactory, warden: Warden
 ) -> Iterator[ValkeyServer]:
     """Share one server among the tests of this process. A test that breaks it owns a `ValkeyServer`."""
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"), warden, binary=request.param()).start()
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"), warden, binary=queue_server_binary).start()
     yield server
     server.kill()
 
@@ -196,9 +202,9 @@ def valkey(valkey_server: ValkeyServer) -> ValkeyDatabases:
     return databases
 
 
-@pytest.fixture(params=_KINDS)
-def own_valkey(request: pytest.FixtureRequest, tmp_path: Path, warden: Warden) -> Iterator[ValkeyServer]:
+@pytest.fixture
+def own_valkey(queue_server_binary: str, tmp_path: Path, warden: Warden) -> Iterator[ValkeyServer]:
     """Give the test a server of its own, to kill, pause and start again."""
-    server = ValkeyServer(tmp_path / "valkey", warden, binary=request.param()).start()
+    server = ValkeyServer(tmp_path / "valkey", warden, binary=queue_server_binary).start()
     yield server
     server.kill()
