@@ -93,6 +93,7 @@ class Judging:
 
         Raises:
             TryLater: A handler that counts can't answer yet. Judge again after `after`, and record nothing.
+            SupervisorClosed: `close` was called meanwhile. Record nothing.
 
         """
         votes: list[RecordedVote] = []

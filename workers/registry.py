@@ -5,12 +5,17 @@ starting: a compliance duty that is silently left out is worse than a worker tha
 """
 
 import hashlib
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+
+from prometheus_client import CollectorRegistry
 
 from countersign import Handler
 from countersign.handler import Judge
 from countersign.verdict import Mode
+from workers.handler_metrics import HandlerMetrics
 from workers.policy import HandlerPolicy, Policy
 from workers.supervision.loading import LoadFailed, load, settings_digest
 from workers.supervision.pool import DEFAULT_MEMORY_BYTES, HandlerPool, Setup, Supervisor
@@ -85,6 +90,23 @@ def find_handlers(policy: Policy) -> tuple[Reference, ...]:
             )
     _refuse(problems)
     return tuple(found[name] for name in sorted(found))
+
+
+def load_handlers(policy: Policy, environ: Mapping[str, str] | None = None) -> tuple[BoundHandler, ...]:
+    """Load every handler once, to see whether that can be done and what they are; their processes are ended.
+
+    Raises:
+        HandlersInvalid: One can't be found, imported or configured. Every problem is in the one message.
+
+    """
+    supervisor = Supervisor(os.environ if environ is None else environ, HandlerMetrics(CollectorRegistry()))
+    try:
+        bound = bind_handlers(policy, supervisor)
+        for each in bound:
+            each.close()
+        return bound
+    finally:
+        supervisor.close()
 
 
 def bind_handlers(

@@ -103,7 +103,7 @@ def test_an_empty_deny_list_proves_nothing() -> None:
         ("9999-12-31", True),
     ],
 )
-def test_an_entry_counts_to_the_end_of_its_last_day(expires: str, counts: bool) -> None:  # noqa: FBT001 - a column.
+def test_an_entry_counts_to_the_end_of_its_last_day(expires: str, *, counts: bool) -> None:
     vote = vote_on(a_party(), deny=[entry(expires=expires)])
 
     assert (vote.outcome is VoteOutcome.REJECT) == counts

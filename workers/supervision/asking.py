@@ -12,7 +12,7 @@ from workers.supervision import failures
 from workers.supervision.answers import Answer, parsed, read
 from workers.supervision.evidence import AnswerInvalid
 from workers.supervision.frames import FrameTooLong
-from workers.supervision.pool import START_BUDGET, HandlerPool
+from workers.supervision.pool import HandlerPool
 from workers.supervision.process import HandlerProcess, ProcessEnded, wait_for
 
 _MOST_DEATHS = 2
@@ -57,14 +57,16 @@ class Ask:
     def _try(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except (ProcessEnded, OSError) as reason:
-            self._died(reason)
+        except ProcessEnded:
+            self._died(self._pool.bury(self.process))
+        except OSError as trouble:
+            self._died(f"a start that failed ({type(trouble).__name__})")
         except (FrameTooLong, AnswerInvalid) as problem:
             self._end("invalid", failures.invalid(str(problem)))
 
     def _begin(self) -> None:
         self._process = self._pool.take()
-        self.deadline = time.monotonic() + START_BUDGET.total_seconds()
+        self.deadline = time.monotonic() + self._pool.start_budget.total_seconds()
         if self._process.is_ready:
             self._put()
 
@@ -79,9 +81,14 @@ class Ask:
         if body is not None:
             self._hear(parsed(body))
         elif time.monotonic() >= self.deadline:
-            if not self.process.is_ready:
-                raise ProcessEnded("it did not start in time")
+            self._run_out()
+
+    def _run_out(self) -> None:
+        if self.process.is_ready:
             self._end("timeout", failures.timed_out(self._budget))
+        else:
+            self._end("timeout")
+            self._died("a start that took too long")
 
     def _hear(self, message: Mapping[str, object]) -> None:
         if not self.process.is_ready:
@@ -108,11 +115,8 @@ class Ask:
         self.answer = answer
         self._pool.end(process, why)
 
-    def _died(self, reason: Exception) -> None:
-        with_what = str(reason)
-        if self._process is not None:
-            process, self._process = self._process, None
-            with_what = self._pool.bury(process)
+    def _died(self, with_what: str) -> None:
+        self._process = None
         self._deaths += 1
         if self._deaths < _MOST_DEATHS:
             self._try(self._begin)

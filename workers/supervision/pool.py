@@ -26,9 +26,14 @@ from workers.supervision.process import HandlerProcess, ProcessEnded, environmen
 DEFAULT_MEMORY_BYTES = 512 * 1024 * 1024
 START_BUDGET = timedelta(seconds=60)
 
+IDLE_LIMIT = timedelta(minutes=1)
+"""A process that had nothing to do for this long is ended, if it is not the last."""
+
 _MOST_CASES = 1000  # A handler that leaks memory starts afresh before it meets its limit.
-_IDLE_SECONDS = 60.0
-"""After this long a process beyond the first is ended."""
+
+
+class SupervisorClosed(Exception):
+    """No process is started any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +70,17 @@ class Supervisor:
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handler-starter")
 
     def start(self) -> HandlerProcess:
-        """Start a process."""
-        return self._starter.submit(HandlerProcess, self._environment).result()
+        """Start a process.
+
+        Raises:
+            SupervisorClosed: The worker is ending. What was being judged is left as it was.
+
+        """
+        try:
+            starting = self._starter.submit(HandlerProcess, self._environment)
+        except RuntimeError:
+            raise SupervisorClosed("the worker is ending: this case is judged again elsewhere") from None
+        return starting.result()
 
     def close(self) -> None:
         """End the thread, and so every process that is still there."""
@@ -76,8 +90,18 @@ class Supervisor:
 class HandlerPool:
     """The warm processes of one handler. Safe to use from several threads."""
 
-    def __init__(self, name: str, setup: Setup, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        name: str,
+        setup: Setup,
+        supervisor: Supervisor,
+        *,
+        start_budget: timedelta = START_BUDGET,
+        idle_limit: timedelta = IDLE_LIMIT,
+    ) -> None:
         self.name = name
+        self.start_budget = start_budget
+        self._idle_limit = idle_limit.total_seconds()
         self._setup = setup.body()
         self._supervisor = supervisor
         self._metrics = supervisor.metrics
@@ -86,7 +110,7 @@ class HandlerPool:
         self._lock = threading.Lock()
         self._closed = False
 
-    def introduce(self, within: timedelta = START_BUDGET) -> tuple[Handler, str]:
+    def introduce(self) -> tuple[Handler, str]:
         """Start the first process, and return the handler as it describes itself with its code's digest.
 
         Raises:
@@ -95,7 +119,7 @@ class HandlerPool:
         """
         process = self.take()
         try:
-            introduction = _introduction(process, within)
+            introduction = _introduction(process, self.start_budget)
             introduced = read_description(introduction["ready"])
         except ProcessEnded:
             ended = self.bury(process)
@@ -138,7 +162,8 @@ class HandlerPool:
             surplus = [process] if self._closed else []
             if not self._closed:
                 self._idle.append(process)
-                while len(self._idle) > 1 and self._idle[0].idle_since < process.idle_since - _IDLE_SECONDS:
+                idle_too_long = process.idle_since - self._idle_limit
+                while len(self._idle) > 1 and self._idle[0].idle_since < idle_too_long:
                     surplus.append(self._idle.pop(0))
         for each in surplus:
             self.end(each, "idle")
@@ -167,12 +192,12 @@ class HandlerPool:
             return self._idle.pop() if self._idle else None
 
 
-def _introduction(process: HandlerProcess, within: timedelta) -> Mapping[str, Any]:
-    deadline = time.monotonic() + within.total_seconds()
+def _introduction(process: HandlerProcess, budget: timedelta) -> Mapping[str, Any]:
+    deadline = time.monotonic() + budget.total_seconds()
     while (body := process.exchange()) is None:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise LoadFailed(f"it was not ready within {within.total_seconds():g} s")
+            raise LoadFailed(f"it was not ready within {budget.total_seconds():g} s")
         wait_for([process], left)
     introduction = parsed(body)
     if "ready" not in introduction:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from workers.supervision.frames import Assembly, framed
 
 _PIECE_BYTES = 64 * 1024
-_LAST_BREATH_SECONDS = 0.5
+_LAST_BREATH_SECONDS = 0.2
 
-OUR_SETTINGS = "COUNTERSIGN_"
+_OURS = ("COUNTERSIGN_", "PROMETHEUS_MULTIPROC_DIR")
 
 
 class ProcessEnded(Exception):
@@ -152,4 +152,4 @@ def wait_for(processes: Iterable[HandlerProcess], seconds: float) -> None:
 
 def environment_for_handlers(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a handler's process may see of our environment: no setting of ours, and so no secret."""
-    return {name: value for name, value in environ.items() if not name.startswith(OUR_SETTINGS)}
+    return {name: value for name, value in environ.items() if not name.startswith(_OURS)}
