@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 from typing import Annotated
 
 import structlog
@@ -144,5 +145,5 @@ def _configure_logs(*, verbose: bool) -> None:
     logging.basicConfig(level=level)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

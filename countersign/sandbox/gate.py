@@ -147,7 +147,7 @@ class Gate(ASGIMiddleware):
         body = await Request[Any, Any, Any](scope, receive).body()
         try:
             given = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             given = None
         decision = given.get("decision") if isinstance(given, dict) else None
         caller = scope.get("user")

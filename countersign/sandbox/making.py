@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from countersign.sandbox.clock import Clock
@@ -94,6 +94,8 @@ class Maker:
             _party(stream, template.roles[1], buyer_home, chain),
         ]
         parties[0] = _as_wished(parties[0], wish)
+        default = wish.environment.default_timeout_seconds
+        life = default if wish.timeout_seconds is None else wish.timeout_seconds
         return self.assemble(
             stream=stream,
             environment=wish.environment,
@@ -101,7 +103,7 @@ class Maker:
             parties=parties,
             legs=_legs(stream, template, chain, wish.quantity),
             fate=wish.fate,
-            timeout_seconds=wish.timeout_seconds,
+            timeout=timedelta(seconds=life),
             settlement_type=wish.settlement_type,
             external_reference=wish.external_reference or f"T-{stream.randrange(10**8):08d}",
         )
@@ -114,7 +116,7 @@ class Maker:
         parties: list[PartyWish],
         legs: list[LegWish],
         fate: Fate,
-        timeout_seconds: float | None,
+        timeout: datetime | timedelta,
         settlement_type: str,
         external_reference: str | None,
         stream: random.Random | None = None,
@@ -134,7 +136,6 @@ class Maker:
                 deposits=fate.deposits and by_wallet.deposits,
             )
         drawn = self._drawn_outcome(stream)
-        life = environment.default_timeout_seconds if timeout_seconds is None else timeout_seconds
         return Settlement(
             id=f"stl-{identity[:13]}" if self._board.now.id_form == "prefixed" else identity,
             idempotency_key=idempotency_key or f"sandbox-{identity}",
@@ -144,7 +145,7 @@ class Maker:
             settlement_type=settlement_type,
             parties=[_real_party(stream, party, self._clock) for party in parties],
             legs=[_real_leg(stream, leg, self._clock, old=old) for leg in legs],
-            timeout_at=now + timedelta(seconds=life),
+            timeout_at=now + timeout if isinstance(timeout, timedelta) else timeout,
             created_at=now,
             updated_at=now,
             stream=stream,

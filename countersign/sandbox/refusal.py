@@ -46,7 +46,7 @@ def read(body: bytes, kind: type[Kind]) -> Kind:
         path = re.split(r"[.\[\]]+", place["path"].rstrip("]")) if place else []
         where = ["body", *(int(part) if part.isdigit() else part for part in path if part)]
         raise invalid(where, _PLACE.sub("", text), "type_error") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "Malformed JSON") from None
 
 

@@ -169,7 +169,7 @@ class Sender:
         endpoint = delivery.endpoint
         body = delivery.body
         if delivery.attempt > 1 and self._board.now.retry_body == "reserialised":
-            body = json.dumps(json.loads(body), indent=1).encode()
+            body = _written_otherwise(body)
         turns = self._turns.setdefault(endpoint.id, asyncio.Semaphore(self._options.webhook_concurrency))
         async with turns:
             sent_at, began = true_now(), time.monotonic()
@@ -197,7 +197,7 @@ class Sender:
             answer = await self._http().post(url, content=body, headers=headers)
         except httpx.TimeoutException:
             return None, "timeout"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, type(error).__name__
         return answer.status_code, None if answer.is_success else f"HTTP {answer.status_code}"
 
@@ -234,6 +234,14 @@ class Sender:
             error=attempt.error,
             created_at=attempt.sent_at,
         )
+
+
+def _written_otherwise(body: bytes) -> bytes:
+    """Write the same JSON in other bytes; what is none (`/_sandbox/emit` sends anything) stays as it is."""
+    try:
+        return json.dumps(json.loads(body), indent=1).encode()
+    except ValueError:
+        return body
 
 
 def counted(attempts: Sequence[Attempt]) -> dict[str, Any]:

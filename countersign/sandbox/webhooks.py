@@ -108,11 +108,17 @@ class Endpoints:
 
     def check_url(self, url: str) -> None:
         """Refuse an address with 422 unless it is HTTPS, or HTTP where this sandbox allows that."""
-        parts = urlsplit(url)
-        if not parts.hostname or parts.scheme not in {"http", "https"}:
+        try:
+            parts = urlsplit(url)
+            is_address = bool(parts.hostname) and parts.scheme in {"http", "https"} and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address:
             raise invalid(("body", "url"), "Input should be a valid URL", "url_parsing")
         allowed = self._options.allow_http_webhooks
-        if parts.scheme == "http" and not (_is_loopback(parts.hostname) if allowed is None else allowed):
+        if parts.scheme == "http" and not (
+            _is_loopback(parts.hostname or "") if allowed is None else allowed
+        ):
             raise invalid(("body", "url"), "URL must use HTTPS")
 
     def get(self, endpoint_id: str, environment: Environment) -> Endpoint:

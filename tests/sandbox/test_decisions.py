@@ -59,6 +59,11 @@ def test_broken_json(sandbox: SandboxProcess, api: httpx.Client) -> None:
     assert (answer.status_code, answer.json()) == (400, {"detail": "Malformed JSON"})
 
 
+def test_json_that_is_nested_too_deeply(sandbox: SandboxProcess, api: httpx.Client) -> None:
+    path = f"/v1/settlements/{sandbox.flagged()}/compliance-decision"
+    assert api.post(path, content=b'{"decision": ' + b"[" * 100_000).status_code == 400
+
+
 def test_an_unknown_settlement(sandbox: SandboxProcess, api: httpx.Client) -> None:
     assert decide(api, "no-such", {"decision": "approve"}).status_code == 404
     assert sandbox.decisions()[0]["status"] == 404

@@ -99,6 +99,17 @@ def test_the_deadline_does_nothing_to_one_that_has_ended(sandbox: SandboxProcess
     assert sandbox.expire(made["id"])["state"] == "FINALIZED"
 
 
+@pytest.mark.parametrize("when", ["2001-01-01T00:00:00Z", "2101-01-01T00:00:00", "soon"])
+def test_a_deadline_that_cannot_be(api: httpx.Client, when: str) -> None:
+    parties = [
+        {"role": role, "external_reference": "P", "wallet_address": "0x1"} for role in ("seller", "buyer")
+    ]
+    body = {"idempotency_key": "k", "template_slug": "dvp-bond", "parties": parties, "legs": []}
+    answer = api.post("/v1/settlements", json={**body, "timeout_at": when})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "timeout_at"]
+
+
 def test_the_deadline_is_as_asked_or_the_environments(sandbox: SandboxProcess) -> None:
     asked, default = sandbox.make("stuck", timeout_seconds=90)[0], sandbox.make("stuck")[0]
 
@@ -233,6 +244,7 @@ class TestMagicWallets:
         }
         answer = api.post("/v1/settlements", json=body)
         assert answer.status_code == 201
+        assert answer.json()["timeout_at"] == made["timeout_at"]
         sandbox.wait_until_paused(answer.json()["id"])
         assert api.post("/v1/settlements", json=body).status_code == 200
 

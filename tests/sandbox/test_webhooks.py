@@ -77,6 +77,8 @@ def test_patterns(
         ("http://example.com/hook", 422),
         ("ftp://127.0.0.1/hook", 422),
         ("not a url", 422),
+        ("http://[", 422),
+        ("http://127.0.0.1:notaport/", 422),
     ],
 )
 def test_plain_http_is_for_loopback_only(api: httpx.Client, url: str, status: int) -> None:

@@ -152,7 +152,7 @@ def _assembled(world: World, environment: Environment, given: SettlementInput) -
         ],
         legs=[LegWish(**msgspec.structs.asdict(leg)) for leg in given.legs],
         fate=Fate(),
-        timeout_seconds=(given.timeout_at - world.clock.now()).total_seconds(),
+        timeout=given.timeout_at,
         settlement_type="single_platform",
         external_reference=given.external_reference,
         idempotency_key=given.idempotency_key,
