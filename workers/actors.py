@@ -24,5 +24,5 @@ def declare_actors(broker: Broker, parts: WorkerParts) -> None:
     def advance_case(case_id: str) -> None:
         casework.advance(parts.desk, case_id)
 
-    dramatiq.actor(take_event, actor_name=TAKE_EVENT, queue_name=EVENTS_QUEUE, broker=broker)
-    dramatiq.actor(advance_case, actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)
+    dramatiq.actor(actor_name=TAKE_EVENT, queue_name=EVENTS_QUEUE, broker=broker)(take_event)
+    dramatiq.actor(actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)(advance_case)

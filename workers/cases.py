@@ -24,6 +24,8 @@ STATES_PAST_COMPLIANCE = frozenset(
 )
 """States that follow an approval (keystone-api.md 3.4). The set is open: any other state tells nothing."""
 
+_STATES_WITH_DEPOSITS = frozenset({"AWAITING_DEPOSITS", "EXECUTING_SWAP", "SETTLED", "FINALIZED"})
+
 ROLLED_BACK, TIMED_OUT = "ROLLED_BACK", "TIMED_OUT"
 TERMINAL_STATES = frozenset({"FINALIZED", ROLLED_BACK, TIMED_OUT})
 
@@ -147,6 +149,11 @@ def read_pause(
     if state != pause.state:
         return Reading(shown=_shown_by_state(state))
     return Reading(shown=Shown.WAITING)
+
+
+def was_deposited(history: Iterable[HistoryEvent]) -> bool:
+    """Say whether assets may have been deposited already: then a reject would hand them back."""
+    return any(event.to_state in _STATES_WITH_DEPOSITS for event in history)
 
 
 def ending(decision: Decision | None, reading: Reading) -> CaseState | None:

@@ -54,7 +54,7 @@ def _step(desk: Desk, record: CaseRecord) -> None:
         desk.postpone(record, max(trouble.after, retry_delay(record.attempts)), str(trouble))
     except KeystoneError as refusal:
         # Neither time nor another attempt mends this one: a person must know.
-        log.error("case_unreadable", why=str(refusal))
+        log.error("case_unreadable", why=str(refusal))  # noqa: TRY400 - an answer, not a bug: no traceback.
         why = f"KeyStone refused to show it or to take its decision: {refusal}"
         look_at = desk.look_at(record.timeout_at)
         judgements.record_unreadable(desk.books, record, why, look_at=look_at)

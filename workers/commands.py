@@ -1,5 +1,6 @@
 """`countersign worker`: starts and keeps the workers of this machine."""
 
+import os
 import tempfile
 from typing import Annotated
 
@@ -9,12 +10,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from countersign.log import configure_logging
 from countersign.settings import SettingsInvalid
-from workers.broker import FLEET_PID
+from workers.composition import FLEET_PID
 from workers.fleet import Fleet, child_environ, dramatiq_command
+from workers.judging import open_judging
 from workers.ledger.engine import ledger_engine
 from workers.ledger.migrate import LedgerOutdated, require_newest
-from workers.policy import PolicyInvalid, read_policy
-from workers.registry import HandlersInvalid, load_handlers
+from workers.policy import PolicyInvalid
+from workers.registry import HandlersInvalid
 from workers.settings import WorkerSettings
 
 EXIT_UNUSABLE = 2
@@ -48,7 +50,7 @@ def _checked_settings() -> WorkerSettings:
     """Read everything that a worker will need, so that what is wrong is told once and not by each child."""
     try:
         settings = WorkerSettings.from_environment()
-        load_handlers(read_policy(settings.policy_file))
+        open_judging(settings.policy_file, environ=os.environ, registry=CollectorRegistry()).close()
         engine = ledger_engine(settings.database_url.get_secret_value())
         require_newest(engine)
         engine.dispose()
@@ -60,5 +62,5 @@ def _checked_settings() -> WorkerSettings:
 
 def _serve_metrics(port: int, folder: str) -> None:
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=folder)
+    MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call] # prometheus_client's.
     start_http_server(port, registry=registry)

@@ -125,7 +125,7 @@ def _timings(settings: WorkerSettings) -> Timings:
     )
 
 
-def _sweep(  # noqa: PLR0913, PLR0917 - it hands on what the root has built.
+def _sweep(
     settings: WorkerSettings,
     journal: Journal,
     intake: Intake,

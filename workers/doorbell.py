@@ -7,7 +7,8 @@ Dramatiq's, which is why its version is pinned and `tests/workers/test_doorbell.
 from typing import Any
 
 import redis
-from dramatiq.brokers.redis import MessageProxy, RedisBroker, _RedisConsumer
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 
 from workers.inbox.names import bell
@@ -24,7 +25,7 @@ class DoorbellConsumer(_RedisConsumer):
 
     def __next__(self) -> MessageProxy | None:
         """Return the next message, or None after a while without one."""
-        message: MessageProxy | None = super().__next__()
+        message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call] # Dramatiq's.
         if message is None and self.outstanding_message_count == 0:
             self._wait_for_a_ring()
         return message
@@ -33,14 +34,14 @@ class DoorbellConsumer(_RedisConsumer):
         try:
             self.broker.bell_client.blpop([bell(self.queue_name)], timeout=BLOCK_SECONDS)
         except redis.ConnectionError as error:
-            raise ConnectionClosed(error) from None
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's.
 
 
 class DoorbellBroker(RedisBroker):
     """Dramatiq's Redis broker with a doorbell. `bell_client` needs a socket timeout above `BLOCK_SECONDS`."""
 
     def __init__(self, *, bell_client: redis.Redis, **parameters: Any) -> None:  # noqa: ANN401 - RedisBroker's.
-        super().__init__(**parameters)
+        super().__init__(**parameters)  # type: ignore[no-untyped-call] # Dramatiq's.
         self.bell_client = bell_client
 
     @property

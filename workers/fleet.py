@@ -101,7 +101,7 @@ def dramatiq_command(*, threads: int, shutdown_seconds: float) -> list[str]:
         sys.executable,
         "-m",
         "dramatiq",
-        "workers.broker:set_up",
+        "workers.composition:set_up",
         "--processes",
         "1",
         "--threads",

@@ -31,7 +31,7 @@ class Intake:
         event = _read(entry)
         record = intake.take(self._books, _received(entry, event))
         self._journal.forget(entry)
-        self._metrics.events_taken.labels(_kind(event), by).inc()
+        self._metrics.took(_kind(event), by)
         log.info(
             "event_recorded",
             event_id=entry.event_id,

@@ -7,6 +7,7 @@ the work becomes an event of its own; the entry goes last, after the ledger's co
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from redis import Redis
 
@@ -38,7 +39,7 @@ class Journal:
     """Reads the journal. The client must not decode responses: a body is bytes."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self._redis: Any = redis  # redis-py's stubs don't know that this client leaves bytes as they are.
         self._unmark = redis.register_script(_UNMARK)
 
     def read(self, entry_id: str) -> JournalEntry | None:

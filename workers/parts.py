@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-import httpx
 from redis import Redis
-from sqlalchemy import Engine
 
 from workers.intake import Intake
 from workers.journal import Journal
-from workers.judging import Judging
 from workers.leases import LeaseKeeper
 from workers.parent_watch import ParentWatch
 from workers.steps.desk import Desk
@@ -25,9 +22,6 @@ class WorkerParts:
     keeper: LeaseKeeper
     sweep: Sweep
     watch: ParentWatch
-    judging: Judging
-    engine: Engine
-    http: httpx.Client
     redis_clients: tuple[Redis, ...]
 
     def start(self) -> None:
@@ -43,9 +37,9 @@ class WorkerParts:
     def stop(self) -> None:
         """Stop the rest, once no case is in hand any more."""
         self.keeper.stop()
-        self.judging.close()
-        self.http.close()
-        self.engine.dispose()
+        self.desk.judging.close()
+        self.desk.keystone.close()
+        self.desk.books.engine.dispose()
         for client in self.redis_clients:
             client.close()
         self.watch.stop()

@@ -1,11 +1,13 @@
 """The settings of the worker process, and of the commands that only open the ledger."""
 
 from datetime import timedelta
-from typing import ClassVar
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from countersign.redis_url import RedisUrl, cache_url
 from countersign.sealing import decoded_key
 from countersign.settings import KeyList, ProcessSettings
 
@@ -50,12 +52,11 @@ class WorkerSettings(LedgerSettings):
     keystone_version: str | None = "0.1.0"
     client_id: str = Field(min_length=1)
     client_secret: SecretStr
-    redis_url: str
-    cache_url: str | None = None
-    policy_file: str | None = None
+    redis_url: RedisUrl
+    cache_url: RedisUrl | None = None
+    policy_file: Path | None = None
 
     rate_share: float = Field(default=0.8, gt=0, le=1)
-    send_seconds: float = Field(default=10, ge=1)
     sweep_seconds: float = Field(default=1, gt=0)
     journal_left_seconds: float = Field(default=5, gt=0)
     not_ready_minutes: float = Field(default=10, ge=0)
@@ -64,7 +65,7 @@ class WorkerSettings(LedgerSettings):
     shutdown_seconds: float = Field(default=20, gt=0)
     handler_memory_mb: int = Field(default=512, ge=64)
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("keystone_api_url", "keystone_token_url")
     @classmethod
@@ -75,12 +76,8 @@ class WorkerSettings(LedgerSettings):
             raise ValueError("give the whole address, with https://")
         return value.rstrip("/")
 
-
-def cache_url_beside(redis_url: str) -> str:
-    """Name the cache's database where none is set: the next number on the queue's own server.
-
-    Dramatiq's maintenance runs `KEYS` over the queue's database, so nothing else may live in that one.
-    """
-    parts = urlsplit(redis_url)
-    number = int(parts.path.strip("/") or 0)
-    return urlunsplit(parts._replace(path=f"/{number + 1}"))
+    @property
+    def cache_address(self) -> str:
+        """Where the token and the budget are kept."""
+        given = self.cache_url
+        return given.get_secret_value() if given else cache_url(self.redis_url.get_secret_value())

@@ -14,6 +14,7 @@ from workers.intake import Intake
 from workers.journal import Journal
 from workers.ledger import claims, sweep_claims
 from workers.ledger.books import Books
+from workers.ledger.columns import new_id
 from workers.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,6 @@ class Sweep:
         books: Books,
         wake: Wake,
         metrics: WorkerMetrics,
-        holder: str,
         interval: timedelta,
         left_after: timedelta,
     ) -> None:
@@ -44,7 +44,7 @@ class Sweep:
         self._books = books
         self._wake = wake
         self._metrics = metrics
-        self._holder = holder
+        self._holder = new_id("sweeper")
         self._interval = interval
         self._left_after = left_after
         self._stopped = threading.Event()
@@ -73,13 +73,13 @@ class Sweep:
             if record is not None:
                 # It was claimed with its opening; nobody here works on it, so it goes to a worker.
                 claims.postpone(self._books, record, timedelta(0), "found by the sweep")
-            self._metrics.sweep_repairs.labels("journal").inc()
+            self._metrics.repaired("journal")
             log.warning("sweep_took_leftover", event_id=entry.event_id)
 
     def _wake_due_cases(self) -> None:
         for case_id in claims.due_cases(self._books, most=MOST_A_ROUND):
             self._wake(case_id)
-            self._metrics.sweep_repairs.labels("case").inc()
+            self._metrics.repaired("case")
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval.total_seconds()):

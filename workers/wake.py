@@ -10,7 +10,7 @@ RINGS_KEPT = 64
 
 
 class CaseWaker:
-    """Enqueues `advance_case`. A wake-up that gets lost is repeated by the sweep; one too many does nothing."""
+    """Enqueues `advance_case`. The sweep repeats a wake-up that gets lost; one too many does nothing."""
 
     def __init__(self, broker: RedisBroker, redis: Redis) -> None:
         self._broker = broker

@@ -1,16 +1,17 @@
 """The hash chain: each entry's hash covers the entry before it, so that nothing can be changed unseen."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from workers.ledger.canonical import canonical, sha256_of
 from workers.ledger.tables import CHAIN_HEADS, ENTRIES
 
 GENESIS = "0" * 64
+PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,26 +94,45 @@ def chain_lengths(connection: Connection) -> dict[str, int]:
 
 
 def _first_broken(connection: Connection, environment: str, last: int, last_hash: str) -> BrokenLink | None:
-    previous, expected = GENESIS, 1
-    rows = connection.execution_options(yield_per=1000).execute(
-        select(ENTRIES).where(ENTRIES.c.environment == environment).order_by(ENTRIES.c.position)
-    )
-    for row in rows:
-        entry = Entry(kind=row.kind, case_id=row.case_id, settlement_id=row.settlement_id, at=row.at, body={})
-        problem = (
-            f"entry {expected} is missing"
-            if row.position != expected
-            else "it does not follow the entry before it"
-            if row.previous_hash != previous
-            else "its content was changed"
-            if row.hash != _hash(environment, row.position, previous, entry, row.body)
-            else None
-        )
+    previous, walked = GENESIS, 0
+    for expected, row in enumerate(_entries(connection, environment, last), start=1):
+        problem = _problem(environment, expected, previous, row)
         if problem:
             return BrokenLink(environment=environment, position=expected, problem=problem)
-        previous, expected = row.hash, expected + 1
-    if (expected - 1, previous) != (last, last_hash):
-        return BrokenLink(environment=environment, position=expected, problem="newer entries are missing")
+        previous, walked = row.hash, expected
+    if last and (walked, previous) != (last, last_hash):
+        return BrokenLink(environment=environment, position=walked + 1, problem="newer entries are missing")
+    return None
+
+
+def _entries(connection: Connection, environment: str, last: int) -> Iterator[Row[Any]]:
+    """Read the entries up to the head, page by page: a chain may be longer than memory, and is growing."""
+    after = 0
+    while True:
+        page = connection.execute(
+            select(ENTRIES)
+            .where(
+                ENTRIES.c.environment == environment,
+                ENTRIES.c.position > after,
+                ENTRIES.c.position <= last,
+            )
+            .order_by(ENTRIES.c.position)
+            .limit(PAGE)
+        ).all()
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].position
+
+
+def _problem(environment: str, expected: int, previous: str, row: Row[Any]) -> str | None:
+    entry = Entry(kind=row.kind, case_id=row.case_id, settlement_id=row.settlement_id, at=row.at, body={})
+    if row.position != expected:
+        return f"entry {expected} is missing"
+    if row.previous_hash != previous:
+        return "it does not follow the entry before it"
+    if row.hash != _hash(environment, row.position, previous, entry, row.body):
+        return "its content was changed"
     return None
 
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from countersign.keystone.client import KeystoneClient
 
+from countersign.keystone.client import KeystoneClient
 from countersign.keystone.history import HistoryEvent
 from countersign.settlement import Settlement
 from workers.cases import CaseState, Pause, Reading, Shown, read_pause
@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 class Timings:
     """How long things may take; the worker's settings name each of them.
 
-    `send` bounds one decision call. `not_ready_limit` is how long handlers may keep asking for later. A review
-    is due `review_margin` before KeyStone's deadline. A held case is read again `after_deadline`, and before
-    that every `look_again`.
+    `send` bounds one decision call. `not_ready_limit` is how long handlers may keep asking for later. A
+    review is due `review_margin` before KeyStone's deadline. A held case is read again `after_deadline`, and
+    before that every `look_again`.
     """
 
     send: timedelta = timedelta(seconds=10)

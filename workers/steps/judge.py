@@ -8,7 +8,7 @@ from countersign.case import Case
 from countersign.settlement import Settlement
 from countersign.verdict import Decision, Verdict
 from countersign.votes import TryLater
-from workers.cases import CaseState, Pause, find_pause
+from workers.cases import CaseState, Pause, find_pause, was_deposited
 from workers.judging import Judgement
 from workers.ledger import judgements
 from workers.ledger.endings import Ending
@@ -33,7 +33,7 @@ def judge(desk: Desk, record: CaseRecord) -> None:
         desk.end(record, Ending(state=CaseState.SUPERSEDED, note=note, repeat_of=earlier))
         return
     case = _case(desk, record, seen.settlement)
-    judgement = _judgement(desk, record, case)
+    judgement = _judgement(desk, record, case, deposited=was_deposited(seen.history))
     if judgement is not None:
         _record(desk, Judged(record=record, pause=pause, case=case, judgement=judgement))
 
@@ -56,14 +56,14 @@ def _case(desk: Desk, record: CaseRecord, settlement: Settlement) -> Case:
     )
 
 
-def _judgement(desk: Desk, record: CaseRecord, case: Case) -> Judgement | None:
+def _judgement(desk: Desk, record: CaseRecord, case: Case, *, deposited: bool) -> Judgement | None:
     try:
-        return desk.judging.judge(case)
+        return desk.judging.judge(case, deposited=deposited)
     except TryLater as later:
         if _may_wait(desk, record, case, later.after):
             desk.postpone(record, later.after, f"a handler is not ready: {later}")
             return None
-        return desk.judging.never_ready(case)
+        return desk.judging.judge(case, deposited=deposited, last_chance=True)
 
 
 def _may_wait(desk: Desk, record: CaseRecord, case: Case, after: timedelta) -> bool:
@@ -74,7 +74,7 @@ def _may_wait(desk: Desk, record: CaseRecord, case: Case, after: timedelta) -> b
 
 
 def _record(desk: Desk, judged: Judged) -> None:
-    desk.metrics.judged(judged.judgement)
+    desk.metrics.judged(judged.judgement.verdict)
     if judged.judgement.verdict is Verdict.HOLD:
         _hold(desk, judged)
         return

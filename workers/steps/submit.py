@@ -73,7 +73,7 @@ def _confirmed(desk: Desk, record: CaseRecord, intent: Intent, note: str, status
 
 
 def _after_unknown(desk: Desk, record: CaseRecord, intent: Intent, status: int | None) -> None:
-    if status is not None and HTTPStatus(status).is_success:
+    if status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         _confirmed(
             desk, record, intent, "KeyStone accepted it; the rest of its answer was unreadable", status
         )
