@@ -1,4 +1,4 @@
-"""`countersign handlers`: which compliance handlers this machine would run, and what the policy makes of them."""
+"""`countersign handlers`: which compliance handlers would run here, and what the policy makes of them."""
 
 import json
 from pathlib import Path
@@ -17,6 +17,8 @@ EXIT_UNUSABLE = 2
 
 _COLUMNS = ("handler", "version", "from", "mode", "required", "runs", "facts", "budget", "digest")
 _SHORT_DIGEST = 12
+_WIDTH = 120
+"""A row stays one line, also where the output goes into a file."""
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -96,10 +98,10 @@ def _powers(policy: Policy) -> dict[str, Any]:
 
 
 def _print(policy: Policy, items: list[dict[str, Any]]) -> None:
-    table = Table(*_COLUMNS, title=f"{len(items)} handlers", title_justify="left")
+    table = Table(*_COLUMNS, box=None, padding=(0, 2, 0, 0))
     for item in items:
         table.add_row(*(_cell(column, item[column]) for column in _COLUMNS))
-    console = Console()
+    console = Console(width=max(Console().width, _WIDTH))
     console.print(table)
     for power in ("auto_approve", "auto_reject"):
         templates = ", ".join(_powers(policy)[power])

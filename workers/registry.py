@@ -43,7 +43,7 @@ class BoundHandler:
     """A handler that is ready to be asked, with what the policy says of it.
 
     One of `judge` (it runs inside the worker) and `pool` (it runs in processes of its own) is set. `digest`
-    is the SHA-256 over its code and its settings, in hex.
+    is the SHA-256 over its `module:name`, its code and its settings, in hex.
     """
 
     handler: Handler
@@ -172,7 +172,7 @@ def _bind(
         origin=reference.origin,
         mode=said.mode,
         required=handler.required if said.required is None else said.required,
-        digest=_digest(code_digest, settings_digest(said.settings)),
+        digest=_digest(reference.target, code_digest, settings_digest(said.settings)),
         judge=judge,
         pool=pool,
     )

@@ -63,3 +63,11 @@ def gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def handler_processes() -> list[psutil.Process]:
+    """The handler processes that this test process has, among others that the tests may have started."""
+    children = psutil.Process().children()
+    return [
+        child for child in children if not gone(child.pid) and "workers.supervision.child" in child.cmdline()
+    ]

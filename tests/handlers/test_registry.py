@@ -4,11 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from countersign.verdict import Mode
-from tests.handlers.conftest import AUTHORS
+from tests.handlers.conftest import AUTHORS, handler_processes
 from workers.policy import Policy, parse_policy
 from workers.registry import HandlersInvalid, find_handlers, load_handlers
 
@@ -139,7 +138,7 @@ def test_a_handler_that_cannot_be_loaded_is_refused_with_the_reason(module: str,
 
     assert problem.startswith(f"  - bad ({module}, module {module.partition(':')[0]}): ")
     assert told in problem
-    assert not psutil.Process().children()
+    assert not handler_processes()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +171,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_left_running() -> None:
     )
 
     assert [problem.split()[1] for problem in problems] == ["limits", "loops"]
-    assert not psutil.Process().children()
+    assert not handler_processes()
 
 
 def test_the_digest_follows_code_and_settings_and_nothing_else(tmp_path: Path) -> None:
