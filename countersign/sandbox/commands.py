@@ -1,6 +1,5 @@
 """`countersign sandbox`: run a local KeyStone."""
 
-import asyncio
 import json
 import logging
 import socket
@@ -101,7 +100,7 @@ def sandbox(  # noqa: PLR0913 - each is an option of the command line.
         timeout_graceful_shutdown=1,
         backlog=2048,
     )
-    asyncio.run(_Server(config, url).serve(sockets=[listener]))
+    _Server(config, url).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:

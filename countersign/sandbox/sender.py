@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import random
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import structlog
 from countersign.sandbox.clock import Clock, true_now
 from countersign.sandbox.dice import Dice, new_id
 from countersign.sandbox.faults import Switchboard
+from countersign.sandbox.lines import Lines
 from countersign.sandbox.options import Options
 from countersign.sandbox.tenants import Environment
 from countersign.sandbox.webhooks import DeliveryRow, Endpoint, Endpoints
@@ -69,9 +71,9 @@ class Sender:
         self._dice = dice
         self._sent = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._lines: dict[str, Lines] = {}
         self._defaults: dict[str, Endpoint] = {}
-        self._client: httpx.AsyncClient | None = None
+        self._trust: ssl.SSLContext | None = None
         self.attempts: list[Attempt] = []
 
     @property
@@ -117,8 +119,8 @@ class Sender:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
+        for lines in self._lines.values():
+            await lines.close()
 
     def _targets(self, environment: Environment) -> Sequence[Endpoint]:
         """Return the registered endpoints, and the environment's own address where it has one (2.1)."""
@@ -170,10 +172,9 @@ class Sender:
         body = delivery.body
         if delivery.attempt > 1 and self._board.now.retry_body == "reserialised":
             body = _written_otherwise(body)
-        turns = self._turns.setdefault(endpoint.id, asyncio.Semaphore(self._options.webhook_concurrency))
-        async with turns:
+        async with self._lines_to(endpoint).one() as line:
             sent_at, began = true_now(), time.monotonic()
-            status, error = await self._sent_to(endpoint.url, body, self._headers(delivery, body))
+            status, error = await _sent(line, endpoint.url, body, self._headers(delivery, body))
             duration_ms = round((time.monotonic() - began) * 1000)
         attempt = Attempt(
             settlement_id=delivery.settlement_id,
@@ -190,17 +191,6 @@ class Sender:
         endpoint.log.append(self._row(attempt, delivery.stream))
         return attempt
 
-    async def _sent_to(
-        self, url: str, body: bytes, headers: list[tuple[str, str]]
-    ) -> tuple[int | None, str | None]:
-        try:
-            answer = await self._http().post(url, content=body, headers=headers)
-        except httpx.TimeoutException:
-            return None, "timeout"
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return None, type(error).__name__
-        return answer.status_code, None if answer.is_success else f"HTTP {answer.status_code}"
-
     def _headers(self, delivery: _Delivery, body: bytes) -> list[tuple[str, str]]:
         secrets = delivery.endpoint.signing_secrets(
             self._board.now.rotation_signs, self._clock.now(), delivery.stream
@@ -214,13 +204,16 @@ class Sender:
             *((SIGNATURE_HEADER, signature) for signature in signatures),
         ]
 
-    def _http(self) -> httpx.AsyncClient:
-        """Return the one client, made on first use because it belongs to the running event loop."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                timeout=self._options.webhook_timeout_seconds, follow_redirects=False, trust_env=False
+    def _lines_to(self, endpoint: Endpoint) -> Lines:
+        """Return the lines to an endpoint, made on first use: they belong to the running event loop."""
+        if self._trust is None:
+            self._trust = httpx.create_ssl_context()
+        if endpoint.id not in self._lines:
+            options = self._options
+            self._lines[endpoint.id] = Lines(
+                options.webhook_concurrency, options.webhook_timeout_seconds, self._trust
             )
-        return self._client
+        return self._lines[endpoint.id]
 
     @staticmethod
     def _row(attempt: Attempt, stream: random.Random) -> DeliveryRow:
@@ -234,6 +227,19 @@ class Sender:
             error=attempt.error,
             created_at=attempt.sent_at,
         )
+
+
+async def _sent(
+    line: httpx.AsyncClient, url: str, body: bytes, headers: list[tuple[str, str]]
+) -> tuple[int | None, str | None]:
+    """Send a body, and return the status of the answer or what went wrong, or both."""
+    try:
+        answer = await line.post(url, content=body, headers=headers)
+    except httpx.TimeoutException:
+        return None, "timeout"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return None, type(error).__name__
+    return answer.status_code, None if answer.is_success else f"HTTP {answer.status_code}"
 
 
 def _written_otherwise(body: bytes) -> bytes:

@@ -116,9 +116,9 @@ class Endpoints:
         if not is_address:
             raise invalid(("body", "url"), "Input should be a valid URL", "url_parsing")
         allowed = self._options.allow_http_webhooks
-        if parts.scheme == "http" and not (
-            _is_loopback(parts.hostname or "") if allowed is None else allowed
-        ):
+        if allowed is None:
+            allowed = _is_loopback(parts.hostname or "")
+        if parts.scheme == "http" and not allowed:
             raise invalid(("body", "url"), "URL must use HTTPS")
 
     def get(self, endpoint_id: str, environment: Environment) -> Endpoint:

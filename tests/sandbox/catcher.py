@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 SIGNATURE = "X-Keystone-Signature"
@@ -43,6 +44,7 @@ class Catcher:
         self.caught: list[Caught] = []
         self.answer: Callable[[int], int] = lambda _number: 202
         catcher = self
+        numbers = count(1)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -51,7 +53,7 @@ class Catcher:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = self.headers
                 catcher.caught.append(Caught(body, headers.get_all(SIGNATURE, []), headers["Content-Type"]))
-                self.send_response(catcher.answer(len(catcher.caught)))
+                self.send_response(catcher.answer(next(numbers)))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

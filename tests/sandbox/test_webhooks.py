@@ -253,6 +253,26 @@ class TestDeliveries:
             assert pause >= timedelta(seconds=least)
         assert sandbox.counts()["deliveries"] == {"503": 3, "202": 1}
 
+    def test_so_many_run_at_once_and_no_more(self, sandbox: SandboxProcess, catcher: Catcher) -> None:
+        sandbox.reset(webhook_concurrency=2)
+        both, running, most = threading.Barrier(2), set[int](), []
+
+        def answer(number: int) -> int:
+            running.add(number)
+            both.wait(10)
+            most.append(len(running))
+            both.wait(10)
+            running.discard(number)
+            return 202
+
+        catcher.answer = answer
+        with sandbox.api() as api:
+            create(api, catcher, events=["settlement.compliance.flagged"])
+            sandbox.make("flag", count=6)
+            sandbox.wait_until_idle()
+        assert most == [2] * 6
+        assert sandbox.counts()["deliveries"] == {"202": 6}
+
     def test_it_gives_up_in_the_end(self, sandbox: SandboxProcess, catcher: Catcher) -> None:
         sandbox.reset(webhook_attempts=3, webhook_backoff_seconds=0.01)
         catcher.answer = lambda _: 302
