@@ -87,7 +87,10 @@ def exchange(sender: Sender, asked: Question, token: MachineToken) -> Answer:
         httpx.HTTPError: No status came back; what was sent of the request, the type tells.
 
     """
-    headers = {"Authorization": token.authorization(), "User-Agent": USER_AGENT, "Accept": "application/json"}
+    # This type hides the token where it is shown.
+    headers = httpx.Headers(
+        {"Authorization": token.authorization(), "User-Agent": USER_AGENT, "Accept": "application/json"}
+    )
     if sender.version is not None:
         headers[VERSION_HEADER] = sender.version
     call, began = asked.call, time.monotonic()

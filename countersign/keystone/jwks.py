@@ -61,13 +61,17 @@ class IssuerKeys:
             known = self._known
             wanted = known is None or key_id not in known.keys or now - self._fetched_at > STALE_SECONDS
             if wanted and (self._tried_at is None or now - self._tried_at >= REFETCH_SECONDS):
-                self._tried_at = now
                 try:
-                    known = self._known = self._fetch()
+                    self._known = self._fetch()
                     self._fetched_at = now
                 except KeysUnavailable:
+                    self._tried_at = now
                     if known is None:
                         raise
+                if known is not None:
+                    # The first keys don't count: the issuer may change them a moment after our start.
+                    self._tried_at = now
+                known = self._known
             if known is None:
                 raise KeysUnavailable("the issuer's keys could not be had a moment ago")
             return known

@@ -8,6 +8,16 @@ from typing import Any
 import msgspec
 
 
+class Hidden(str):
+    """A text that does not show itself where variables are shown, as in a traceback that lists them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "[hidden]"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineToken:
     """A client-credentials token (keystone-api.md 1.1), good for `life` from when it was fetched.
@@ -17,7 +27,7 @@ class MachineToken:
     for a token that was.
     """
 
-    value: str = field(repr=False)
+    value: Hidden = field(repr=False)
     life: timedelta
     expires_at: datetime
     issuer: str | None = None
@@ -47,7 +57,7 @@ class MachineToken:
         """Return everything, the value included: only ever to be sealed."""
         return msgspec.json.encode(
             {
-                "value": self.value,
+                "value": str(self.value),
                 "life_seconds": self.life.total_seconds(),
                 "expires_at": self.expires_at.isoformat(),
                 "issuer": self.issuer,
@@ -62,7 +72,7 @@ class MachineToken:
         """Read what `to_bytes` wrote."""
         read: dict[str, Any] = msgspec.json.decode(plain)
         return cls(
-            value=read["value"],
+            value=Hidden(read["value"]),
             life=timedelta(seconds=read["life_seconds"]),
             expires_at=datetime.fromisoformat(read["expires_at"]),
             issuer=read["issuer"],

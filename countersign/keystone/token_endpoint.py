@@ -16,7 +16,7 @@ from countersign.keystone.errors import CredentialsRefused, RefusedBecause, TryA
 from countersign.keystone.fields import exact
 from countersign.keystone.hooks import Hooks
 from countersign.keystone.jwks import IssuerKeys
-from countersign.keystone.machine_token import MachineToken
+from countersign.keystone.machine_token import Hidden, MachineToken
 from countersign.keystone.reading import BodyUnreadable, read_json
 from countersign.keystone.retry_after import http_date, retry_after
 from countersign.keystone.token_check import Checked, TokenNotGenuine, TokenVerify, check_token
@@ -131,12 +131,13 @@ class TokenEndpoint:
             raise _no_token(str(unreadable), status) from None
         if not isinstance(answer, dict):
             raise _no_token("the body is not a JSON object", status)
-        return answer
+        value = answer.get("access_token")
+        return {**answer, "access_token": Hidden(value) if isinstance(value, str) else None}
 
     def _checked(self, answer: dict[str, Any], issuer_now: datetime) -> MachineToken:
-        value = answer.get("access_token")
+        value: Hidden | None = answer["access_token"]
         # Anything but visible ASCII would not even fit into a header.
-        if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TOKEN or not _is_visible_ascii(value):
+        if not value or len(value) > _LONGEST_TOKEN or not _is_visible_ascii(value):
             raise _no_token("there is no usable `access_token`", httpx.codes.OK)
         try:
             checked = check_token(
@@ -159,7 +160,7 @@ class TokenEndpoint:
         return _made(value, answer, checked, issuer_now)
 
 
-def _made(value: str, answer: dict[str, Any], checked: Checked, issuer_now: datetime) -> MachineToken:
+def _made(value: Hidden, answer: dict[str, Any], checked: Checked, issuer_now: datetime) -> MachineToken:
     lives = [checked.expires_at - issuer_now] if checked.expires_at is not None else []
     told = exact(answer.get("expires_in"))
     if told is not None:

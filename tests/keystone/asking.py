@@ -1,5 +1,6 @@
 """A client of the sandbox for tests, and one whose network is made up where no server can make the fault."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,14 @@ def client_with_network(
         read_seconds=read_seconds,
     )
     return keystone_client(access, hooks=(told or Told()).hooks(), http_transport=httpx.MockTransport(answer))
+
+
+def run_all(target: Callable[[], None], times: int) -> None:
+    threads = [threading.Thread(target=target) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 SETTLEMENT = {"id": "s-1", "state": "COMPLIANCE_CHECKING", "parties": [], "legs": []}
