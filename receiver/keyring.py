@@ -7,8 +7,6 @@ second: whoever sends wrong signatures must not make us read. What can't be read
 import asyncio
 import time
 
-from redis import RedisError
-
 from countersign.keystone.signature import WebhookSecret
 from receiver.secret_file import SecretFile
 from receiver.secret_lines import Secrets
@@ -16,6 +14,9 @@ from receiver.secret_store import SecretStore, Stored
 from receiver.tally import Tally
 
 REREAD_SECONDS = 1.0
+
+ALL_HAVE_READ_SECONDS = 1.5
+"""After this long every receiver that runs, and reaches the store, knows what was put there."""
 
 STORE_TIMEOUT_SECONDS = 1.0
 
@@ -62,7 +63,7 @@ class Keyring:
     async def stay_fresh(self) -> None:
         """Look every second, for ever: a secret that was taken out must not stay accepted."""
         while True:
-            await asyncio.sleep(REREAD_SECONDS)
+            await asyncio.sleep(max(0.0, self._read_at + REREAD_SECONDS - time.monotonic()))
             await self.reread()
 
     async def _read(self) -> None:
@@ -92,7 +93,7 @@ class Keyring:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_SECONDS):
                 self._stored = await self._store.read()
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the last good secrets stay in use.
             self._store_is_unread = True
             self._tally.secrets_read("store", error)
             return

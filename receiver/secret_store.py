@@ -56,10 +56,26 @@ class SecretStore:
     async def add(self, endpoint: str, secret: WebhookSecret) -> str:
         """Store a secret, and return the id by which it can be removed."""
         identity = str(uuid4())
+        await self.keep(endpoint, identity, secret)
+        return identity
+
+    async def keep(self, endpoint: str, identity: str, secret: WebhookSecret) -> WebhookSecret:
+        """Store a secret under this id unless there is one already, and return the one that is there.
+
+        Raises:
+            SealBroken: There is one, and it does not open with our keys.
+
+        """
         expiry = "" if secret.not_after is None else secret.not_after.astimezone(UTC).isoformat()
         sealed = self._sealer.seal(secret.value, _belongs_to(endpoint, expiry))
-        await self._redis.hset(SECRETS_KEY, f"{endpoint}/{identity}", f"{expiry}\n".encode() + sealed)
-        return identity
+        field = f"{endpoint}/{identity}"
+        if await self._redis.hsetnx(SECRETS_KEY, field, f"{expiry}\n".encode() + sealed):
+            return secret
+        return self._opened(endpoint, await self._redis.hget(SECRETS_KEY, field))
+
+    async def has(self, endpoint: str, identity: str) -> bool:
+        """Say whether there is a secret under this id."""
+        return bool(await self._redis.hexists(SECRETS_KEY, f"{endpoint}/{identity}"))
 
     async def remove(self, endpoint: str, identity: str) -> None:
         """Remove a secret: from the next reading on, nothing that it signed is accepted."""

@@ -1,4 +1,4 @@
-"""Over bodies, signatures and headers of every kind: no 5xx, no false accept; what is 202 is in the journal."""
+"""Over generated deliveries: no 5xx, no false accept, and what is 202 is in the journal."""
 
 import json
 from typing import Any
