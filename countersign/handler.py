@@ -59,7 +59,7 @@ class Handler:
         if not timedelta(0) < self.budget <= LONGEST_BUDGET:
             raise ValueError(f"handler {self.name!r} needs a budget above zero and up to {LONGEST_BUDGET}")
 
-    def __call__(self, case: Case, **settings: Any) -> Vote | Awaitable[Vote]:  # noqa: ANN401
+    def __call__(self, case: Case, **settings: Any) -> Vote | Awaitable[Vote]:  # noqa: ANN401 - any setting.
         """Judge one case directly: what a handler's own tests do."""
         return self.make(settings)(case)
 

@@ -89,7 +89,7 @@ class ProcessSettings(BaseSettings):
         return settings
 
     @classmethod
-    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:  # noqa: ANN401 - the signature is pydantic's.
         """Take only what `from_environment` hands over, so that there is one way in and it can be tested."""
         return (sources["init_settings"],)
 

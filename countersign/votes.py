@@ -30,22 +30,22 @@ class Vote:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def approve(reason: Reason = Reason.CHECKED_CLEAR, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401
+def approve(reason: Reason = Reason.CHECKED_CLEAR, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401 - any JSON.
     """Vote to approve: "I have checked, and have no objection"."""
     return Vote(outcome=VoteOutcome.APPROVE, reason=reason, note=note, evidence=evidence)
 
 
-def reject(reason: Reason, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401
+def reject(reason: Reason, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401 - any JSON.
     """Vote to reject. One reject is enough, where automatic rejection is switched on; else it holds."""
     return Vote(outcome=VoteOutcome.REJECT, reason=reason, note=note, evidence=evidence)
 
 
-def escalate(reason: Reason, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401
+def escalate(reason: Reason, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401 - any JSON.
     """Ask for a person: "I can't say, or it isn't mine to say"."""
     return Vote(outcome=VoteOutcome.ESCALATE, reason=reason, note=note, evidence=evidence)
 
 
-def abstain(reason: Reason = Reason.CHECKED_NOT_APPLICABLE, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401
+def abstain(reason: Reason = Reason.CHECKED_NOT_APPLICABLE, note: str = "", **evidence: Any) -> Vote:  # noqa: ANN401 - any JSON.
     """Say that this duty does not apply to this case. A required handler that abstains still holds."""
     return Vote(outcome=VoteOutcome.ABSTAIN, reason=reason, note=note, evidence=evidence)
 

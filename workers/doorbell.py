@@ -49,6 +49,6 @@ class DoorbellBroker(RedisBroker):
         """Name the consumer that Dramatiq makes for each queue."""
         return DoorbellConsumer
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> DoorbellConsumer:  # noqa: ARG002
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> DoorbellConsumer:  # noqa: ARG002 - the signature is Dramatiq's.
         """Make a consumer. Dramatiq's idle timeout is replaced: the bell does the waiting."""
         return self.consumer_class(self, queue_name, prefetch, BUSY_POLL_MILLISECONDS)

@@ -92,6 +92,6 @@ class CircuitBreaker:
                 return  # Calls that were under way when it opened tell nothing new.
             if probe:
                 self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
-            self._next_probe_at = self._clock() + self._pause_seconds * random.uniform(0.8, 1.2)  # noqa: S311
+            self._next_probe_at = self._clock() + self._pause_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret.
         if opened:
             self._on_change(self._upstream, "open")

@@ -28,7 +28,7 @@ class Page(Generic[Item]):
         return reached if self.offset < reached < self.total else None
 
 
-def parse_page(body: Any, parse: Callable[[Any], Item], *, limit: int, offset: int) -> Page[Item]:  # noqa: ANN401
+def parse_page(body: Any, parse: Callable[[Any], Item], *, limit: int, offset: int) -> Page[Item]:  # noqa: ANN401 - JSON, as it came.
     """Read one page. An entry that can't be used is left out and counted: it must not hide the others.
 
     Raises:
