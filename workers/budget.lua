@@ -32,6 +32,7 @@ local function roll()
   if book.window > 0 then
     local drawn = 0
     if book.lowest ~= NOT_TOLD then drawn = max(0, book.limit - book.lowest - book.used) end
+    if book.lowest >= 0 and book.lowest <= floor(book.limit / 100) then drawn = floor(drawn * 3 / 2) end
     book.others = max(drawn, floor(book.others * 7 / 10))
     if book.used >= 10 then
       local mix = max(floor(book.decided * 1000 / book.used), floor(book.mix * 8 / 10))
@@ -52,7 +53,8 @@ local function allowed(priority, share)
   local allow = ours
   if others > 0 then allow = min(ours, book.limit - others - floor(book.limit * 2 / 100)) end
   allow = max(allow, floor(ours / 10), 1)
-  local melting = min(1000, floor(max(0, book.ends_at - now) * 2000 / WINDOW))
+  local length = max(1, book.ends_at - book.began_at)
+  local melting = min(1000, floor(max(0, book.ends_at - now) * 2000 / length))
   local expected = floor(allow * book.mix / 1000)
   local decisions = max(floor(allow * 3 / 100), floor(max(0, expected - book.decided) * melting / 1000))
   local fetches = floor(floor((allow - expected) / 2) * melting / 1000)

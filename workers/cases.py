@@ -175,7 +175,8 @@ def ending(decision: Decision | None, reading: Reading) -> CaseState | None:
 
 def retry_delay(attempts: int) -> timedelta:
     """Say how long to wait after this many attempts: one second, doubling, at most a minute."""
-    return min(FIRST_RETRY * 2 ** min(max(attempts - 1, 0), 10), LONGEST_RETRY)
+    doublings = min(max(attempts - 1, 0), 10)
+    return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
 def moves_forward(

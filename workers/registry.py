@@ -73,23 +73,9 @@ def find_handlers(policy: Policy) -> tuple[Reference, ...]:
 
     """
     problems: list[str] = []
-    found = _installed(problems)
-    for name, said in policy.handlers.items():
-        if said.module is not None:
-            named = Reference(name=name, target=said.module, origin=f"module {said.module.partition(':')[0]}")
-            known = found.setdefault(name, named)
-            if known.target != named.target:
-                problems.append(
-                    f"{name} is {named.target} in the policy, but {known.origin} has a handler of this name: "
-                    "rename yours"
-                )
-        elif name not in found:
-            problems.append(
-                f"{name} is in the policy{' as required' if said.required else ''}, but is not installed: "
-                "install the package that has it, say its `module`, or take it out of the policy"
-            )
+    found = _found(policy, problems)
     _refuse(problems)
-    return tuple(found[name] for name in sorted(found))
+    return found
 
 
 def load_handlers(policy: Policy, environ: Mapping[str, str] | None = None) -> tuple[BoundHandler, ...]:
@@ -122,7 +108,7 @@ def bind_handlers(
     """
     bound: list[BoundHandler] = []
     problems: list[str] = []
-    for reference in find_handlers(policy):
+    for reference in _found(policy, problems):
         said = policy.for_handler(reference.name)
         if said.mode is Mode.OFF:
             continue
@@ -135,6 +121,25 @@ def bind_handlers(
             each.close()
     _refuse(problems)
     return tuple(bound)
+
+
+def _found(policy: Policy, problems: list[str]) -> tuple[Reference, ...]:
+    found = _installed(problems)
+    for name, said in policy.handlers.items():
+        if said.module is not None:
+            named = Reference(name=name, target=said.module, origin=f"module {said.module.partition(':')[0]}")
+            known = found.setdefault(name, named)
+            if known.target != named.target:
+                problems.append(
+                    f"{name} is {named.target} in the policy, but {known.origin} has a handler of this name: "
+                    "rename yours"
+                )
+        elif name not in found:
+            problems.append(
+                f"{name} is in the policy{' as required' if said.required else ''}, but is not installed: "
+                "install the package that has it, say its `module`, or take it out of the policy"
+            )
+    return tuple(found[name] for name in sorted(found))
 
 
 def _installed(problems: list[str]) -> dict[str, Reference]:

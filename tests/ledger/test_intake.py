@@ -136,7 +136,7 @@ def test_an_events_body_is_sealed(books: Books) -> None:
     intake.take(books, event)
 
     with books.reading() as connection:
-        sealed = connection.scalar(select(EVENTS.c.body_sealed))
+        sealed: bytes = connection.execute(select(EVENTS.c.body_sealed)).scalar_one()
 
     assert FLAGGED.encode() not in sealed
     assert books.personal.open(sealed, event.id) == event.body

@@ -3,6 +3,7 @@
 It has one settlement. It keeps what really happened, so that a test can compare it with the ledger.
 """
 
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -73,7 +74,9 @@ class PretendKeystone:
     def history(self, _settlement_id: str) -> tuple[HistoryEvent, ...]:
         return tuple(self.history_events)
 
-    def decide(self, settlement_id: str, decision: Decision) -> Settlement:
+    def decide(self, settlement_id: str, decision: Decision, *, send_by: float) -> Settlement:
+        if time.monotonic() > send_by:
+            raise TryAgainLater("waited too long", after=timedelta(0))
         fault, self.fault = self.fault, Fault.NONE
         if fault is Fault.CRASH_BEFORE:
             raise WorkerDied

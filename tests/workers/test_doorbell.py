@@ -44,7 +44,7 @@ def test_a_ring_starts_the_work_of_an_idle_worker_at_once(
         ran_at.append(time.monotonic())
         ran.set()
 
-    dramatiq.actor(advance_case, actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)
+    dramatiq.actor(actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)(advance_case)
     with worker(broker), valkey.client() as client:
         eventually(lambda: blocked_consumers(valkey) >= 1, told="the consumer blocks on its bell")
         waker = CaseWaker(broker, client)
@@ -64,12 +64,11 @@ def test_each_message_is_run_once_however_many_there_are(
     broker: DoorbellBroker, valkey: ValkeyDatabases
 ) -> None:
     run: Run = Counter()
-    dramatiq.actor(
-        lambda case_id: run.update([case_id]),
-        actor_name=ADVANCE_CASE,
-        queue_name=CASES_QUEUE,
-        broker=broker,
-    )
+
+    def advance_case(case_id: str) -> None:
+        run.update([case_id])
+
+    dramatiq.actor(actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)(advance_case)
     with valkey.client() as client:
         waker = CaseWaker(broker, client)
         for number in range(300):
@@ -93,7 +92,7 @@ def test_a_message_that_fails_is_gone_and_not_retried(
         if case_id == "bad":
             raise RuntimeError("made to fail")
 
-    dramatiq.actor(advance_case, actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)
+    dramatiq.actor(actor_name=ADVANCE_CASE, queue_name=CASES_QUEUE, broker=broker)(advance_case)
     with worker(broker), valkey.client() as client:
         waker = CaseWaker(broker, client)
         waker("bad")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from countersign.keystone.client import KeystoneClient
+from countersign.keystone.exchange import READ_SECONDS, TO_SEND_SECONDS
 from countersign.keystone.history import HistoryEvent
 from countersign.settlement import Settlement
 from workers.cases import CaseState, Pause, Reading, Shown, read_pause
@@ -30,7 +31,7 @@ class Timings:
     before that every `look_again`.
     """
 
-    send: timedelta = timedelta(seconds=10)
+    send: timedelta = timedelta(seconds=TO_SEND_SECONDS + READ_SECONDS)
     not_ready_limit: timedelta = timedelta(minutes=10)
     review_margin: timedelta = timedelta(minutes=5)
     after_deadline: timedelta = timedelta(seconds=1)

@@ -5,7 +5,6 @@ intent, and no second POST follows an open question: KeyStone is read first, and
 gets the identical decision again.
 """
 
-import time
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -14,7 +13,6 @@ import structlog
 from countersign.keystone.errors import CredentialsRefused, OutcomeUnknown, StateConflict, TryAgainLater
 from workers.cases import CaseState, Pause, ending, retry_delay
 from workers.ledger import submissions
-from workers.ledger.books import LeaseLost
 from workers.ledger.endings import Ending
 from workers.ledger.record import CaseRecord
 from workers.ledger.submissions import Answer, Intent
@@ -41,14 +39,12 @@ def submit(desk: Desk, record: CaseRecord) -> None:
 def send(desk: Desk, record: CaseRecord, pause: Pause, timeout_at: datetime | None, intent: Intent) -> None:
     """POST once, on the strength of a committed intent, and record what came of it.
 
-    Raises:
-        LeaseLost: Too much time has passed since the intent: others may be at work. Nothing was sent.
-
+    Nothing is sent later than a lease after the intent: whoever stood still for so long, or waited for its
+    turn, may not be alone with the case any more.
     """
-    if time.monotonic() > intent.made_at_seconds + desk.books.lease.total_seconds():
-        raise LeaseLost(f"{record.id}: this worker stood still after its intent, so nothing was sent")
+    send_by = intent.made_at_seconds + desk.books.lease.total_seconds()
     try:
-        shown = desk.keystone.decide(record.settlement_id, intent.decision)
+        shown = desk.keystone.decide(record.settlement_id, intent.decision, send_by=send_by)
     except StateConflict as conflict:
         _after_conflict(desk, record, pause, timeout_at, intent, conflict.status)
     except OutcomeUnknown as unknown:
