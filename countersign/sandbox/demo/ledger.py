@@ -7,7 +7,9 @@ from countersign.sandbox.demo import programs
 from countersign.sandbox.demo.processes import Processes, Running
 from countersign.sandbox.demo.records import LedgerRecord, ledger_record
 
-_PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS = 2.0
+"""Between two glances: each starts two processes, on the same cores as the run itself."""
+
 _COMMAND_SECONDS = 30.0
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -60,15 +59,14 @@ class Running:
         """The exit status, negative for a signal, or None while it runs."""
         return self._process.poll()
 
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM to the process itself: it tells its children in its own way."""
-        if self.status is None:
-            self._process.terminate()
+    def stop(self, seconds: float) -> None:
+        """Ask it to stop, and after `seconds`, or when it has ended, kill what is left of its group.
 
-    def stop(self, deadline: float) -> None:
-        """Wait for the end until `deadline` (of the monotonic clock), then kill what is left of the group."""
+        Only the process itself is asked: it tells its children in its own way.
+        """
+        self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0.0, deadline - time.monotonic()))
+            self._process.wait(seconds)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -93,12 +91,9 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop all: first ask each one, the last started first, then make sure."""
+        """Stop one after the other, the last started first: what it builds on is there to its end."""
         for running in reversed(self._started):
-            running.ask_to_stop()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for running in reversed(self._started):
-            running.stop(deadline)
+            running.stop(_STOP_SECONDS)
 
     def start(self, program: Program) -> Running:
         """Start a process that is to stay.

@@ -1,6 +1,7 @@
 """The run itself, from the first process to the last line: the demo's composition root."""
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ from countersign.sandbox.demo.watching import Outcome, Watch
 _THREADS = 8
 _VERIFY_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
+_PAUSE_SECONDS, _SENDING_SECONDS = 0.1, 10.0
+"""Between two settlements, and for all of them at most."""
+
+_LOOK_EVERY = 4
 _CALLS_A_MINUTE = 600
 _CALLS_A_SETTLEMENT = 15
 """More than a settlement needs, so that a large run is not slowed down to the documented limit."""
@@ -115,21 +120,30 @@ def _start(parts: Parts) -> None:
 
 def _play(parts: Parts) -> Outcome:
     plan = mix(parts.options.settlements, parts.options.seed)
-    watch = Watch(parts.control, parts.queue, LedgerReader(parts.processes, parts.site), parts.stopping)
+    ledger = LedgerReader(parts.processes, parts.site)
     with Live(parts.console) as live:
 
-        def look(platform: PlatformRecord, ledger: LedgerRecord) -> None:
+        def each_time(platform: PlatformRecord, ledger: LedgerRecord) -> None:
             parts.system.keep()
             live.show(stages(len(plan), platform, ledger))
 
-        made = {_made(parts, planned): planned.kind for planned in plan}
-        expiring = {settlement_id for settlement_id, kind in made.items() if kind.fate is Fate.EXPIRED}
-        return watch.until_quiet(expiring, seconds=parts.options.timeout_seconds, each_time=look)
+        watch = Watch(parts.control, parts.queue, ledger, parts.stopping, each_time)
+        expiring = _send(parts, plan, watch)
+        return watch.until_quiet(expiring, seconds=parts.options.timeout_seconds)
 
 
-def _made(parts: Parts, planned: Planned) -> str:
-    parts.stopping.check()
-    return parts.control.create(planned.wish)
+def _send(parts: Parts, plan: Sequence[Planned], watch: Watch) -> set[str]:
+    """Make all settlements, evenly over a few seconds, and return the ids of those that are to expire."""
+    pause = min(_PAUSE_SECONDS, _SENDING_SECONDS / len(plan))
+    expiring = set[str]()
+    for number, planned in enumerate(plan):
+        settlement_id = parts.control.create(planned.wish)
+        if planned.kind.fate is Fate.EXPIRED:
+            expiring.add(settlement_id)
+        if number % _LOOK_EVERY == 0:
+            watch.look()
+        parts.stopping.pause(pause)
+    return expiring
 
 
 def _conclude(parts: Parts, outcome: Outcome, began: float) -> Summary:

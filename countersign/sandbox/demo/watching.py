@@ -27,43 +27,55 @@ class Outcome(NamedTuple):
 
 
 class Watch:
-    """Looks at both records again and again. Methods raise as the parts that it is given do."""
+    """Looks at both records again and again, and calls `each_time` with them at every look.
 
-    def __init__(self, control: Control, queue: Queue, ledger: LedgerReader, stopping: Stopping) -> None:
+    Methods raise as the parts that it is given do.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        queue: Queue,
+        ledger: LedgerReader,
+        stopping: Stopping,
+        each_time: Callable[[PlatformRecord, LedgerRecord], None],
+    ) -> None:
         self._control = control
         self._queue = queue
         self._ledger = ledger
         self._stopping = stopping
+        self._each_time = each_time
 
-    def until_quiet(
-        self,
-        expiring: Collection[str],
-        *,
-        seconds: float,
-        each_time: Callable[[PlatformRecord, LedgerRecord], None],
-    ) -> Outcome:
+    def look(self) -> tuple[PlatformRecord, LedgerRecord]:
+        """Look once; the ledger may be some seconds old, because reading it takes that long."""
+        platform, ledger = self._control.record(), self._ledger.glance()
+        self._each_time(platform, ledger)
+        return platform, ledger
+
+    def until_quiet(self, expiring: Collection[str], *, seconds: float) -> Outcome:
         """Wait until the run is over, or `seconds` have passed, and compare the records.
 
-        `each_time` is called with every look at them; `expiring` are the ids of those that are to expire.
+        `expiring` are the ids of the settlements that are to expire.
         """
         deadline = time.monotonic() + seconds
-        wrong_since: float | None = None
-        while True:
-            platform, ledger = self._control.record(), self._ledger.glance()
-            each_time(platform, ledger)
-            in_time = time.monotonic() < deadline
-            if self._is_quiet(platform, ledger, expiring) or not in_time:
-                # What was glanced at may be older than the silence: only what is read now counts.
-                platform, ledger = self._control.record(), self._ledger.read()
-                each_time(platform, ledger)
-                comparison = compare(platform, ledger)
-                wrong_since = wrong_since or time.monotonic()
-                patient = comparison.holds or time.monotonic() - wrong_since > _GRACE_SECONDS
-                if not in_time or (patient and self._is_quiet(platform, ledger, expiring)):
-                    return Outcome(platform, ledger, comparison, in_time)
+        quiet_since: float | None = None
+        while time.monotonic() < deadline:
+            if self._is_quiet(*self.look(), expiring):
+                quiet_since = quiet_since or time.monotonic()
+                outcome = self._audit(in_time=True)
+                settled = outcome.comparison.holds or time.monotonic() - quiet_since > _GRACE_SECONDS
+                if settled and self._is_quiet(outcome.platform, outcome.ledger, expiring):
+                    return outcome
             else:
-                wrong_since = None
+                quiet_since = None
             self._stopping.pause(_LOOK_SECONDS)
+        return self._audit(in_time=False)
+
+    def _audit(self, *, in_time: bool) -> Outcome:
+        """Read both records as they are now and compare them: a glance may be older than the silence."""
+        platform, ledger = self._control.record(), self._ledger.read()
+        self._each_time(platform, ledger)
+        return Outcome(platform, ledger, compare(platform, ledger), in_time)
 
     def _is_quiet(self, platform: PlatformRecord, ledger: LedgerRecord, expiring: Collection[str]) -> bool:
         return is_quiet(platform, ledger, expiring) and self._control.is_idle() and self._queue.is_empty()
