@@ -60,11 +60,12 @@ def test_a_type_is_never_silenced_without_its_code_nor_work_left_for_later() -> 
 
 
 def test_every_exception_to_a_lint_rule_gives_its_reason() -> None:
+    mark = "# no" + "qa: "  # Written so that this file does not find itself.
     for path in [*MODULES, *(REPOSITORY / "tests").rglob("*.py")]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if "# noqa: " in line:
-                reason = line.partition("# noqa: ")[2].partition(" - ")[2]
-                assert reason, f"{path}:{number} gives no reason: # noqa: CODE - reason"
+            if mark in line:
+                reason = line.partition(mark)[2].partition(" - ")[2]
+                assert reason, f"{path}:{number} gives no reason"
 
 
 def test_nothing_that_is_committed_names_the_machine_on_which_it_was_written() -> None:
