@@ -12,6 +12,7 @@ local KEPT_FOR = 3600000
 local DEFAULTS = {
   limit = 600, told = 0, learned = 0, others = 0, mix = 333, blocked_until = 0, window = 0, began_at = 0,
   ends_at = 0, synced_end = 0, used = 0, decided = 0, in_flight = 0, lowest = NOT_TOLD,
+  seen_at = 0, taken_at = 0,
 }
 
 local floor, min, max = math.floor, math.min, math.max
@@ -27,13 +28,17 @@ for name, default in pairs(DEFAULTS) do book[name] = default end
 local stored = redis.call("HGETALL", KEYS[1])
 for i = 1, #stored, 2 do book[stored[i]] = tonumber(stored[i + 1]) end
 
+local function drawn()
+  if book.lowest == NOT_TOLD then return 0 end
+  return max(0, book.limit - book.lowest - book.used)
+end
+
 local function roll()
   if now < book.ends_at then return end
   if book.window > 0 then
-    local drawn = 0
-    if book.lowest ~= NOT_TOLD then drawn = max(0, book.limit - book.lowest - book.used) end
-    if book.lowest >= 0 and book.lowest <= floor(book.limit / 100) then drawn = floor(drawn * 3 / 2) end
-    book.others = max(drawn, floor(book.others * 7 / 10))
+    local others = drawn()
+    if book.lowest >= 0 and book.lowest <= floor(book.limit * 5 / 100) then others = floor(others * 3 / 2) end
+    book.others = max(others, floor(book.others * 7 / 10))
     if book.used >= 10 then
       local mix = max(floor(book.decided * 1000 / book.used), floor(book.mix * 8 / 10))
       book.mix = min(max(mix, LEAST_MIX), MOST_MIX)
@@ -45,28 +50,35 @@ local function roll()
   book.lowest = NOT_TOLD
 end
 
-local function allowed(priority, share)
+-- Up to how many calls of ours this priority may add to now; up to how many at most; what it leaves.
+local function part(priority, share)
   local ours = floor(book.limit * share / 1000)
-  local drawn = 0
-  if book.lowest ~= NOT_TOLD then drawn = max(0, book.limit - book.lowest - book.used) end
-  local others = max(floor(book.others * 11 / 10), drawn)
+  local others = max(floor(book.others * 11 / 10), drawn())
   local allow = ours
-  if others > 0 then allow = min(ours, book.limit - others - floor(book.limit * 2 / 100)) end
+  if others > 0 then allow = min(ours, book.limit - others - floor(book.limit * 4 / 100)) end
   allow = max(allow, floor(ours / 10), 1)
+  if priority == 0 then return allow, allow, 0 end
   local length = max(1, book.ends_at - book.began_at)
-  local melting = min(1000, floor(max(0, book.ends_at - now) * 2000 / length))
+  local left = max(0, book.ends_at - now)
+  local melting = min(1000, floor(left * 2000 / length))
   local expected = floor(allow * book.mix / 1000)
-  local decisions = max(floor(allow * 3 / 100), floor(max(0, expected - book.decided) * melting / 1000))
-  local fetches = floor(floor((allow - expected) / 2) * melting / 1000)
-  if priority == 0 then return allow, 0 end
-  if priority == 1 then return allow, decisions end
-  return allow, decisions + fetches
+  local reserve = max(floor(allow * 3 / 100), floor(max(0, expected - book.decided) * melting / 1000))
+  if priority == 2 then reserve = reserve + floor(floor((allow - expected) / 2) * melting / 1000) end
+  local paced = 0
+  if others > 0 then paced = floor(floor(allow * 6 / 10) * left / length) end
+  return allow - reserve - paced, allow, reserve
 end
 
-local function borne(priority, headroom)
+local function borne(priority, reserve)
   if book.lowest == NOT_TOLD then return true end
   local guard = max(1, floor(book.limit * (priority == 0 and 1 or 3) / 100))
-  return book.lowest - book.in_flight - 1 >= guard + headroom
+  return book.lowest - book.in_flight - 1 >= guard + reserve
+end
+
+local function most_in_flight()
+  if book.learned == 0 or (book.told == 1 and book.synced_end == 0) then return PROBES end
+  local stale = now - book.seen_at > 1000 and (book.others > 0 or drawn() > 0)
+  return stale and 1 or math.huge
 end
 
 local function wait(recheck, til) return {0, max(recheck, 10), max(til, 10)} end
@@ -77,19 +89,19 @@ local function take(priority, share)
   if now < book.blocked_until then
     return wait(book.blocked_until - now, book.blocked_until - now)
   end
-  local unsure = book.learned == 0 or (book.told == 1 and book.synced_end == 0)
-  if unsure and book.in_flight >= PROBES and now - book.began_at < PROBE_TIME then
+  if book.in_flight >= most_in_flight() and now - book.taken_at < PROBE_TIME then
     return wait(30, min(left, 1000))
   end
-  local allow, headroom = allowed(priority, share)
-  local counted = book.used + 1 <= allow - headroom
-  if counted and borne(priority, headroom) then
+  local at_once, most, reserve = part(priority, share)
+  local counted = book.used < at_once
+  if counted and borne(priority, reserve) then
     book.used, book.in_flight = book.used + 1, book.in_flight + 1
     if priority == 0 then book.decided = book.decided + 1 end
+    book.taken_at = now
     return {1, book.window}
   end
   if counted and book.in_flight > 0 then return wait(min(left, 100), left) end
-  if book.used + 1 <= allow and headroom > 0 then return wait(min(left, 500), left) end
+  if at_once < most then return wait(min(left, 500), left) end
   return wait(left, left)
 end
 
@@ -100,20 +112,21 @@ end
 
 local function follow(window_end, remaining, current)
   if book.synced_end == 0 then
-    book.synced_end, book.ends_at, book.lowest = window_end, window_end, remaining
+    book.synced_end, book.ends_at = window_end, window_end
+    book.lowest, book.seen_at = remaining, now
   elseif window_end > book.ends_at + TOLERANCE and remaining > book.lowest then
     local counted = book.in_flight + 1
     book.ends_at = now
     roll()
     book.synced_end, book.ends_at = window_end, window_end
-    book.used, book.lowest = counted, remaining
+    book.used, book.lowest, book.seen_at = counted, remaining, now
   elseif current or math.abs(window_end - book.ends_at) <= TOLERANCE then
     if window_end < book.ends_at - TOLERANCE then
       book.ends_at = window_end
     else
       book.ends_at = max(book.ends_at, min(window_end, book.synced_end + 1000))
     end
-    book.lowest = lower(remaining)
+    book.lowest, book.seen_at = lower(remaining), now
   end
 end
 
@@ -126,11 +139,10 @@ local function observe(window, limit, remaining, ends_in, throttled)
   if ends_in and remaining then
     follow(now + ends_in, remaining, current)
   elseif remaining and current then
-    book.lowest = lower(remaining)
+    book.lowest, book.seen_at = lower(remaining), now
   end
   if throttled then
     book.blocked_until = max(book.blocked_until, now + throttled)
-    book.lowest = 0
     if not ends_in then book.ends_at = min(book.ends_at, book.blocked_until) end
   end
   return {}

@@ -6,10 +6,14 @@ and sweeps leave some for fetches too; both reserves melt in the second half of 
 that are kept for decisions. Whatever that count says, no call is made that the platform's own `Remaining`,
 less what is under way, would not bear. A holder that dies costs its one call, until the window ends.
 
+Where others are seen to draw, fetches and sweeps are spread over the window, so that we go on seeing it.
+
 Each window begins with a few probes, until an answer has told where it stands: a window that began a second
-too early would otherwise be a burst into the end of the last one.
+too early would otherwise be a burst into the end of the last one. Beside others, one probe also comes first
+after a while without any call.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,7 +26,7 @@ DEFAULT_LIMIT = 600
 WINDOW_MS = 60_000
 PROBES = 8
 PROBE_MS = 5_000
-"""How long probes are waited for, should their holders die."""
+"""How long a probe is waited for, should its holder have died."""
 
 TOLERANCE_MS = 2_000
 """Two ends of a window that lie closer than this are the same end: the headers carry whole seconds."""
@@ -53,6 +57,8 @@ class Book:
     decided: int = 0
     in_flight: int = 0
     lowest: int = NOT_TOLD
+    seen_at: int = 0
+    taken_at: int = 0
 
 
 def take(book: Book, priority: Priority, *, now: int, share: int) -> Permit | Wait:
@@ -61,20 +67,19 @@ def take(book: Book, priority: Priority, *, now: int, share: int) -> Permit | Wa
     window_left = book.ends_at - now
     if now < book.blocked_until:
         return _wait(book.blocked_until - now, book.blocked_until - now)
-    unsure = not book.learned or (book.told and not book.synced_end)
-    if unsure and book.in_flight >= PROBES and now - book.began_at < PROBE_MS:
+    if book.in_flight >= _most_in_flight(book, now) and now - book.taken_at < PROBE_MS:
         return _wait(30, min(window_left, THOUSANDTHS))
-    allow, headroom = _allowed(book, priority, now=now, share=share)
-    counted = book.used + 1 <= allow - headroom
-    if counted and _borne(book, priority, headroom):
+    part = _part(book, priority, now=now, share=share)
+    counted = book.used < part.now
+    if counted and _borne(book, priority, part.reserve):
         book.used += 1
         book.in_flight += 1
         book.decided += priority == Priority.DECISION
+        book.taken_at = now
         return Permit(book.window)
     if counted and book.in_flight > 0:
         return _wait(min(window_left, 100), window_left)
-    reserved = book.used + 1 <= allow and headroom > 0
-    return _wait(min(window_left, 500) if reserved else window_left, window_left)
+    return _wait(min(window_left, 500) if part.now < part.most else window_left, window_left)
 
 
 def observe(book: Book, window: int, seen: RateSeen, *, now: int) -> None:
@@ -89,10 +94,9 @@ def observe(book: Book, window: int, seen: RateSeen, *, now: int) -> None:
     if seen.ends_in is not None and seen.remaining is not None:
         _follow(book, now + _milliseconds(seen.ends_in), seen.remaining, current=current, now=now)
     elif seen.remaining is not None and current:
-        book.lowest = _lower(book.lowest, seen.remaining)
+        book.lowest, book.seen_at = _lower(book.lowest, seen.remaining), now
     if seen.throttled is not None:
         book.blocked_until = max(book.blocked_until, now + _milliseconds(seen.throttled))
-        book.lowest = 0
         if seen.ends_in is None:
             book.ends_at = min(book.ends_at, book.blocked_until)
 
@@ -101,7 +105,10 @@ def _roll(book: Book, now: int) -> None:
     if now < book.ends_at:
         return
     if book.window > 0:
-        drawn = max(0, book.limit - book.lowest - book.used) if book.lowest != NOT_TOLD else 0
+        drawn = _drawn(book)
+        if 0 <= book.lowest <= book.limit * 5 // 100:
+            # Next to nothing was left, so the others may have wanted more than they got.
+            drawn = drawn * 3 // 2
         book.others = max(drawn, book.others * 7 // 10)
         if book.used >= 10:  # noqa: PLR2004 - fewer calls say nothing of the mix.
             mix = max(book.decided * THOUSANDTHS // book.used, book.mix * 8 // 10)
@@ -112,43 +119,70 @@ def _roll(book: Book, now: int) -> None:
     book.lowest = NOT_TOLD
 
 
+def _most_in_flight(book: Book, now: int) -> float:
+    if not book.learned or (book.told and not book.synced_end):
+        return PROBES
+    # What was seen a while ago, others may have used up since.
+    stale = now - book.seen_at > THOUSANDTHS and (book.others > 0 or _drawn(book) > 0)
+    return 1 if stale else math.inf
+
+
 def _follow(book: Book, end: int, remaining: int, *, current: bool, now: int) -> None:
     if book.synced_end == 0:
         book.synced_end = book.ends_at = end
-        book.lowest = remaining
+        book.lowest, book.seen_at = remaining, now
     elif end > book.ends_at + TOLERANCE_MS and remaining > book.lowest:
         # The platform's window turned over before ours: this call is the first that we know of in it.
         counted = book.in_flight + 1
         book.ends_at = now
         _roll(book, now)
         book.synced_end = book.ends_at = end
-        book.used, book.lowest = counted, remaining
+        book.used, book.lowest, book.seen_at = counted, remaining, now
     elif current or abs(end - book.ends_at) <= TOLERANCE_MS:
         # Rather late than early: an end that is too early is a burst into an old window.
         latest = max(book.ends_at, min(end, book.synced_end + THOUSANDTHS))
         book.ends_at = end if end < book.ends_at - TOLERANCE_MS else latest
-        book.lowest = _lower(book.lowest, remaining)
+        book.lowest, book.seen_at = _lower(book.lowest, remaining), now
 
 
-def _allowed(book: Book, priority: Priority, *, now: int, share: int) -> tuple[int, int]:
-    """Return how many calls this window may see of ours, and how many of them this priority must leave."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Up to how many calls of ours one priority may add to now; up to how many at most; what it leaves."""
+
+    now: int
+    most: int
+    reserve: int
+
+
+def _part(book: Book, priority: Priority, *, now: int, share: int) -> _Part:
     ours = book.limit * share // THOUSANDTHS
-    drawn = max(0, book.limit - book.lowest - book.used) if book.lowest != NOT_TOLD else 0
-    others = max(book.others * 11 // 10, drawn)
-    allow = ours if others == 0 else min(ours, book.limit - others - book.limit * 2 // 100)
+    others = max(book.others * 11 // 10, _drawn(book))
+    allow = ours if others == 0 else min(ours, book.limit - others - book.limit * 4 // 100)
     allow = max(allow, ours // 10, 1)
-    melting = min(THOUSANDTHS, max(0, book.ends_at - now) * 2 * THOUSANDTHS // WINDOW_MS)
+    if priority == Priority.DECISION:
+        return _Part(allow, allow, 0)
+    length = max(1, book.ends_at - book.began_at)
+    left = max(0, book.ends_at - now)
+    melting = min(THOUSANDTHS, left * 2 * THOUSANDTHS // length)
     expected = allow * book.mix // THOUSANDTHS
-    decisions = max(allow * 3 // 100, max(0, expected - book.decided) * melting // THOUSANDTHS)
-    fetches = (allow - expected) // 2 * melting // THOUSANDTHS
-    return allow, (0, decisions, decisions + fetches)[priority]
+    reserve = max(allow * 3 // 100, max(0, expected - book.decided) * melting // THOUSANDTHS)
+    if priority == Priority.SWEEP:
+        reserve += (allow - expected) // 2 * melting // THOUSANDTHS
+    # Beside others we don't take all at once: only who still calls sees what they draw.
+    paced = 0 if others == 0 else allow * 6 // 10 * left // length
+    return _Part(allow - reserve - paced, allow, reserve)
 
 
-def _borne(book: Book, priority: Priority, headroom: int) -> bool:
+def _drawn(book: Book) -> int:
+    """Return how many calls of this window were certainly made by others."""
+    return 0 if book.lowest == NOT_TOLD else max(0, book.limit - book.lowest - book.used)
+
+
+def _borne(book: Book, priority: Priority, reserve: int) -> bool:
     if book.lowest == NOT_TOLD:
         return True
     guard = max(1, book.limit * (1 if priority == Priority.DECISION else 3) // 100)
-    return book.lowest - book.in_flight - 1 >= guard + headroom
+    return book.lowest - book.in_flight - 1 >= guard + reserve
 
 
 def _lower(lowest: int, remaining: int) -> int:
