@@ -5,7 +5,6 @@ import signal
 from typing import Annotated
 
 import prometheus_client
-import structlog
 import typer
 from prometheus_client import CollectorRegistry
 
@@ -45,5 +44,4 @@ def receiver(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops at these and then raises them again, which would turn a clean end into a killed one.
         signal.signal(number, lambda *_: None)
-    structlog.get_logger(__name__).info("receiver_starting", host=settings.host, port=settings.port)
     server.run()

@@ -1,5 +1,8 @@
 """Serving the application: uvicorn, with our bounds, quiet and without a word about itself."""
 
+import socket
+
+import structlog
 import uvicorn
 from litestar import Litestar
 
@@ -10,10 +13,19 @@ from receiver.tally import Tally
 _KEEP_ALIVE_SECONDS = 30
 
 
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where it listens, once it does: with port 0 nobody knows it before."""
+        await super().startup(sockets)
+        for listener in (each for server in self.servers for each in server.sockets):
+            host, port = listener.getsockname()[:2]
+            structlog.get_logger(__name__).info("receiver_listening", host=host, port=port)
+
+
 def make_server(app: Litestar, settings: ReceiverSettings, tally: Tally) -> uvicorn.Server:
     """Make the server. It stops at SIGTERM or SIGINT, once it has finished what it has begun."""
     bounds = Bounds(settings.max_header_bytes, settings.request_timeout_seconds, settings.max_connections)
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             host=settings.host,

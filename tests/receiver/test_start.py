@@ -1,5 +1,6 @@
 """Starting and stopping: what refuses to start says why in one line, and what stops leaves nothing open."""
 
+import json
 import signal
 from collections.abc import Mapping
 
@@ -67,6 +68,13 @@ def test_a_port_that_is_taken_ends_it(start_receiver: StartReceiver, processes: 
     second = processes.countersign("receiver", "--port", str(receiver.port), environment=ENOUGH)
     assert second.wait() == 3  # What uvicorn ends with when it can't start.
     assert "address already in use" in second.stderr
+
+
+def test_with_port_0_it_says_where_it_listens(processes: Processes) -> None:
+    process = processes.countersign("receiver", "--port", "0", environment=ENOUGH)
+    port = json.loads(process.wait_for_output("receiver_listening"))["port"]
+    live = httpx.get(f"http://127.0.0.1:{port}/health/live", trust_env=False)
+    assert live.status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
