@@ -9,7 +9,7 @@ import psutil
 
 from tests.handlers.cases import a_case
 from tests.handlers.conftest import AUTHORS, gone, nasty
-from tests.services.processes import Processes
+from tests.services.processes import Processes, run
 from tests.services.waiting import eventually
 from workers.supervision.pool import Setup
 from workers.supervision.process import HandlerProcess, environment_for_handlers
@@ -63,3 +63,11 @@ def test_a_process_whose_worker_has_gone_before_it_began_does_not_begin(processe
     orphan = processes.start(sys.executable, "-m", "workers.supervision.child", "0", "1", "1")
 
     assert orphan.wait() == 0
+
+
+def test_a_process_is_there_in_a_moment_because_it_loads_next_to_nothing() -> None:
+    told = run(sys.executable, "-c", "import sys, workers.supervision.child; print(*sys.modules)")
+    loaded = {name.partition(".")[0] for name in told.split()}
+
+    assert loaded >= {"countersign", "workers"}
+    assert not loaded & {"asyncio", "msgspec", "prometheus_client", "pydantic", "structlog", "tomllib"}

@@ -168,9 +168,10 @@ def test_every_problem_is_told_at_once_and_nothing_is_left_running() -> None:
         '[handlers.limits.settings]\ndefault = "x"\n'
         '[handlers.loops]\nmodule = "nasty:nothing"\n'
         '[handlers.counts]\nmodule = "nasty:counts"\n'
+        "[handlers.sanctions]\n"
     )
 
-    assert [problem.split()[1] for problem in problems] == ["limits", "loops"]
+    assert [problem.split()[1] for problem in problems] == ["limits", "loops", "sanctions"]
     assert not handler_processes()
 
 
