@@ -43,8 +43,9 @@ def test_a_decision_is_applied_although_its_reply_is_lost(
     assert (second["status"], second["applied"], second["reply"]) == (409, False, "sent")
 
 
-def test_a_cut_call_is_counted_as_cut(sandbox: SandboxProcess, api: httpx.Client) -> None:
-    sandbox.set(cut_after={"count": 1})
+@pytest.mark.parametrize("fault", ["cut_before", "cut_after", "cut_middle"])
+def test_a_cut_call_is_counted_as_cut(sandbox: SandboxProcess, api: httpx.Client, fault: str) -> None:
+    sandbox.set(**{fault: {"count": 1}})
     with pytest.raises(httpx.RemoteProtocolError):
         api.get("/v1/settlements")
     assert sandbox.counts()["calls"] == {"cut": 1}

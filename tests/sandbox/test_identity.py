@@ -81,6 +81,7 @@ def test_a_new_key_signs_while_old_tokens_stay_good(sandbox: SandboxProcess) -> 
 
 def test_a_dropped_key_takes_its_tokens_with_it(sandbox: SandboxProcess) -> None:
     with sandbox.api() as api:
+        assert api.get("/v1/settlements").status_code == 200
         kid = sandbox.control.post("/keys/rotate", json={"drop_old": True}).json()["kid"]
         assert list(keys(sandbox)) == [kid]
         assert api.get("/v1/settlements").status_code == 401
@@ -151,6 +152,12 @@ def test_each_call_needs_its_scope(sandbox: SandboxProcess, method: str, path: s
         assert (answer.status_code, answer.json()) == (403, {"detail": f"Missing required scope: {scope}"})
     with sandbox.api("with", "with") as api:
         assert api.request(method, path, json={}).status_code in {200, 400, 404}
+
+
+def test_another_platforms_environment_is_not_there(sandbox: SandboxProcess, api: httpx.Client) -> None:
+    mine = api.get("/v1/platforms/me/environments").json()["items"][0]
+    with sandbox.api("counterparty-client", "counterparty-secret") as other:
+        assert other.get(f"/v1/platforms/me/environments/{mine['id']}").status_code == 404
 
 
 def test_a_deactivated_environment_is_refused_everywhere(sandbox: SandboxProcess, api: httpx.Client) -> None:
