@@ -30,10 +30,10 @@ class RedisBudgetStore:
         self._key = f"countersign:budget:{environment}"
         self._script = client.register_script(files("workers").joinpath("budget.lua").read_text("utf-8"))
 
-    def take(self, priority: Priority) -> Permit | Wait:
-        """Take the right to make one call, or learn how long to wait."""
+    def take(self, priority: Priority, *, now_ms: int | None = None) -> Permit | Wait:
+        """Take the right to make one call, or learn how long to wait. A test may give a time of its own."""
         try:
-            answer = self._run("take", int(priority), self._share)
+            answer = self._run(now_ms, "take", int(priority), self._share)
         except RedisError as error:
             raise TryAgainLater(
                 f"the rate budget can't be reached ({type(error).__name__})", after=AFTER_AN_OUTAGE
@@ -42,10 +42,11 @@ class RedisBudgetStore:
             return Permit(int(answer[1]))
         return Wait(recheck=int(answer[1]) * _MILLISECOND, until=int(answer[2]) * _MILLISECOND)
 
-    def observe(self, permit: Permit, seen: RateSeen) -> None:
+    def observe(self, permit: Permit, seen: RateSeen, *, now_ms: int | None = None) -> None:
         """Enter what the answer to one call told. An answer is never lost because this can't be done."""
         try:
             self._run(
+                now_ms,
                 "observe",
                 permit.window,
                 _told(seen.limit),
@@ -56,10 +57,8 @@ class RedisBudgetStore:
         except RedisError as error:
             _log.warning("budget_not_updated", error=type(error).__name__)
 
-    def _run(self, *arguments: str | int, now_ms: int | None = None) -> Any:  # noqa: ANN401 - as the script says.
-        operation, *rest = arguments
-        now = "" if now_ms is None else now_ms
-        return self._script(keys=[self._key], args=[operation, now, *rest])
+    def _run(self, now_ms: int | None, operation: str, *rest: str | int) -> Any:  # noqa: ANN401 - as the script says.
+        return self._script(keys=[self._key], args=[operation, "" if now_ms is None else now_ms, *rest])
 
 
 def _told(value: int | timedelta | None) -> str | int:
