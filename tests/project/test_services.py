@@ -130,6 +130,15 @@ def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+def test_the_temporary_files_of_a_killed_process_go_with_the_run(
+    processes: Processes, warden: Warden
+) -> None:
+    program = "import signal, tempfile; print('made', tempfile.mkdtemp(), flush=True); signal.pause()"
+    killed = processes.start(sys.executable, "-c", program)
+    made = Path(killed.wait_for_output("made").split()[1])
+    assert made.parent == warden.temporary
+
+
 def test_free_ports_are_never_given_twice() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == len(ports)

@@ -18,7 +18,7 @@ from tests.services.warden import MARK, Warden, end_marked
 COUNTERSIGN = str(Path(sys.executable).with_name("countersign"))
 """The `countersign` command of the environment in which the tests run."""
 
-_INHERITED = ("HOME", "PATH", "TMPDIR", "SSL_CERT_FILE")
+_INHERITED = ("HOME", "PATH", "SSL_CERT_FILE")
 _TAIL_LINES = 40
 
 
@@ -156,7 +156,8 @@ class Processes:
 
     def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return {**inherited, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", MARK: self._mark, **environment}
+        own = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "TMPDIR": str(self._warden.temporary)}
+        return {**inherited, **own, MARK: self._mark, **environment}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -29,13 +30,18 @@ _GRACE_SECONDS = 5
 
 
 class Warden:
-    """The tests' end of the pipe. `mark` is this run's own value of `MARK`."""
+    """The tests' end of the pipe.
+
+    `mark` is this run's own value of `MARK`, and `temporary` the folder for temporary files of what it starts:
+    a process that is killed can't remove its own. (The path is short, because sockets lie there.)
+    """
 
     def __init__(self) -> None:
         self.mark = os.urandom(8).hex()
         self._process = subprocess.Popen(
             [sys.executable, __file__, self.mark], stdin=subprocess.PIPE, start_new_session=True, text=True
         )
+        self.temporary = self.folder(Path(tempfile.mkdtemp(prefix="countersign-")))
 
     def process(self, pid: int, end_with: signal.Signals = signal.SIGKILL) -> None:
         """Have this process and its group ended: with `end_with`, and SIGKILL if that is not enough."""
