@@ -32,8 +32,8 @@ _GRACE_SECONDS = 5
 class Warden:
     """The tests' end of the pipe.
 
-    `mark` is this run's own value of `MARK`, and `temporary` the folder for temporary files of what it starts:
-    a process that is killed can't remove its own. (The path is short, because sockets lie there.)
+    `mark` is this run's own value of `MARK`. What it starts keeps its temporary files in `temporary`, because
+    a process that is killed can't remove its own. (The path is short: sockets lie there.)
     """
 
     def __init__(self) -> None:
