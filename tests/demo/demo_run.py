@@ -91,7 +91,10 @@ class DemoRun:
         return next((each for each in self.descendants() if pattern.search(_command(each))), None)
 
     def _decisions(self) -> int:
-        return len(self.sandbox("decisions")["items"])
+        try:
+            return len(self.sandbox("decisions")["items"])
+        except httpx.TransportError:
+            return 0  # It does not listen yet.
 
 
 def _command(process: psutil.Process) -> str:

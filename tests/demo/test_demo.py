@@ -55,7 +55,7 @@ def _assert_a_missing_decision_is_noticed(kept: Path) -> None:
     confirmed = next(case.case_id for case in ledger.cases if case.state == "confirmed")
 
     with sqlite3.connect(kept / "ledger.sqlite3") as database:
-        database.execute("UPDATE cases SET decision = NULL WHERE case_id = ?", (confirmed,))
+        database.execute("UPDATE cases SET decision = NULL WHERE id = ?", (confirmed,))
     comparison = compare(platform, _read_ledger(kept))
 
     assert not comparison.holds

@@ -18,10 +18,10 @@ DENIED_WALLETS = tuple(f"0x{number:x}{'0ddba11' * 5}{number:04x}" for number in 
 TROUBLE: Mapping[str, Any] = {
     # A failed screening waits for a decision here, so that the demo has flags of both kinds.
     "fail_effect": "review",
-    # The network of every day: some webhooks come twice, one decision's answer is lost after it took effect,
-    # and one call finds the platform out of order.
+    # The network of every day: some webhooks come twice, the answer to the first decision is lost after it
+    # took effect, and one call finds the platform out of order.
     "webhook_duplicate": {"count": 3, "skip": 5},
-    "cut_after": {"count": 1, "skip": 3, "routes": ["decision"]},
+    "cut_after": {"count": 1, "routes": ["decision"]},
     "server_error": {"count": 1, "skip": 2, "routes": ["settlement"]},
 }
 """The sandbox's switches during a run."""

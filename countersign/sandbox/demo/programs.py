@@ -56,6 +56,11 @@ class Site:
         return f"http://{HOST}:{self.receiver_port}"
 
     @property
+    def temporary(self) -> Path:
+        """Where the processes put what they need for a while."""
+        return self.folder / "temporary"
+
+    @property
     def policy_file(self) -> Path:
         """Where the worker finds its policy."""
         return self.folder / "policy.toml"
@@ -69,27 +74,27 @@ class Site:
 def valkey(site: Site) -> Program:
     """Plan the queue's server."""
     command = server_command(server_program(), site.valkey_port, site.folder / "valkey-data")
-    return Program(name="valkey", command=command, environment=_inherited())
+    return Program(name="valkey", command=command, environment=_inherited(site))
 
 
 def sandbox(site: Site, *, seed: int, calls_a_minute: int) -> Program:
     """Plan the local KeyStone."""
     options = {"host": HOST, "port": site.sandbox_port, "seed": seed, "rate-limit": calls_a_minute}
     return _countersign(
-        "sandbox", "sandbox", *(f"--{name}={value}" for name, value in options.items()), settings={}
+        site, "sandbox", "sandbox", *(f"--{name}={value}" for name, value in options.items()), settings={}
     )
 
 
 def migrate(site: Site) -> Program:
     """Plan the making of the ledger's tables."""
-    return _countersign("migrate", "migrate", settings=_ledger(site))
+    return _countersign(site, "migrate", "migrate", settings=_ledger(site))
 
 
 def receiver(site: Site) -> Program:
     """Plan the receiver."""
     arguments = ("receiver", f"--host={HOST}", f"--port={site.receiver_port}")
     settings = {"KEYSTONE_ENVIRONMENT": ENVIRONMENT, "REDIS_URL": site.redis_url, "SEAL_KEYS": site.seal_key}
-    return _countersign("receiver", *arguments, settings=settings)
+    return _countersign(site, "receiver", *arguments, settings=settings)
 
 
 def worker(site: Site, *, processes: int, threads: int) -> Program:
@@ -103,33 +108,33 @@ def worker(site: Site, *, processes: int, threads: int) -> Program:
         "POLICY_FILE": str(site.policy_file),
         **_IMPATIENCE,
     }
-    return _countersign("worker", *arguments, settings=settings)
+    return _countersign(site, "worker", *arguments, settings=settings)
 
 
 def register(site: Site) -> Program:
     """Plan the registration of the receiver with the local KeyStone, through its API."""
     arguments = ("webhook", "register", f"{site.receiver_url}/webhooks/keystone")
     settings = {**_keystone(site), "REDIS_URL": site.redis_url, "SEAL_KEYS": site.seal_key}
-    return _countersign("register", *arguments, settings=settings)
+    return _countersign(site, "register", *arguments, settings=settings)
 
 
 def cases(site: Site) -> Program:
     """Plan the listing of all cases."""
     return _countersign(
-        "cases", "cases", "list", "--json", "--limit=0", settings=_reading(site), printing=True
+        site, "cases", "cases", "list", "--json", "--limit=0", settings=_reading(site), printing=True
     )
 
 
 def events(site: Site) -> Program:
     """Plan the listing of all events."""
     return _countersign(
-        "events", "events", "list", "--json", "--limit=0", settings=_reading(site), printing=True
+        site, "events", "events", "list", "--json", "--limit=0", settings=_reading(site), printing=True
     )
 
 
 def verify(site: Site) -> Program:
     """Plan the verification of the ledger's chain."""
-    return _countersign("verify", "ledger", "verify", settings=_reading(site), printing=True)
+    return _countersign(site, "verify", "ledger", "verify", settings=_reading(site), printing=True)
 
 
 def _ledger(site: Site) -> dict[str, str]:
@@ -150,19 +155,22 @@ def _keystone(site: Site) -> dict[str, str]:
     }
 
 
-def _countersign(name: str, *arguments: str, settings: Mapping[str, str], printing: bool = False) -> Program:
+def _countersign(
+    site: Site, name: str, *arguments: str, settings: Mapping[str, str], printing: bool = False
+) -> Program:
     return Program(
         name=name,
         command=(sys.executable, "-m", "countersign", *arguments),
-        environment={**_inherited(), **{_PREFIX + key: value for key, value in settings.items()}},
+        environment={**_inherited(site), **{_PREFIX + key: value for key, value in settings.items()}},
         printing=printing,
     )
 
 
-def _inherited() -> dict[str, str]:
+def _inherited(site: Site) -> dict[str, str]:
     """Hand on the environment of the person who runs the demo, without any setting of ours in it.
 
-    A proxy is not asked for what is on this machine.
+    A proxy is not asked for what is on this machine, and what a killed process leaves goes with the run.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
-    return {**inherited, "NO_PROXY": f"{HOST},localhost", "no_proxy": f"{HOST},localhost"}
+    here = f"{HOST},localhost"
+    return {**inherited, "NO_PROXY": here, "no_proxy": here, "TMPDIR": str(site.temporary)}

@@ -33,6 +33,7 @@ class System:
     def start_platform(self, control: Control, queue: Queue, *, seed: int, calls_a_minute: int) -> None:
         """Start what Countersign builds on: the queue's server, the local KeyStone, the ledger's tables."""
         site = self._site
+        site.temporary.mkdir()
         valkey = self._serve(programs.valkey(site))
         keystone = self._serve(programs.sandbox(site, seed=seed, calls_a_minute=calls_a_minute))
         migration = self._processes.start(programs.migrate(site))
