@@ -38,7 +38,7 @@ local function roll()
   if book.window > 0 then
     local others = drawn()
     if book.lowest >= 0 and book.lowest <= floor(book.limit * 5 / 100) then others = floor(others * 3 / 2) end
-    book.others = max(others, floor(book.others * 7 / 10))
+    book.others = min(max(others, floor(book.others * 7 / 10)), floor(book.limit / 2))
     if book.used >= 10 then
       local mix = max(floor(book.decided * 1000 / book.used), floor(book.mix * 8 / 10))
       book.mix = min(max(mix, LEAST_MIX), MOST_MIX)

@@ -109,7 +109,8 @@ def _roll(book: Book, now: int) -> None:
         if 0 <= book.lowest <= book.limit * 5 // 100:
             # Next to nothing was left, so the others may have wanted more than they got.
             drawn = drawn * 3 // 2
-        book.others = max(drawn, book.others * 7 // 10)
+        # One burst of theirs must not silence us for minutes: half of the limit is the most that we leave.
+        book.others = min(max(drawn, book.others * 7 // 10), book.limit // 2)
         if book.used >= 10:  # noqa: PLR2004 - fewer calls say nothing of the mix.
             mix = max(book.decided * THOUSANDTHS // book.used, book.mix * 8 // 10)
             book.mix = min(max(mix, LEAST_MIX), MOST_MIX)

@@ -175,6 +175,19 @@ def test_a_limit_that_changes_is_followed_up_and_down() -> None:
     assert fleet.limiter.refused["us"] == 0
 
 
+def test_one_burst_of_others_does_not_silence_us() -> None:
+    fleet = Fleet(Limiter(600))
+    end = run(fleet, 1)
+    for _ in range(600):
+        fleet.limiter.call("foreign", end)
+    end = run(fleet, 61, begin=end)
+    before = sum(fleet.made.values())
+
+    run(fleet, 60, begin=end)
+
+    assert sum(fleet.made.values()) - before > 200
+
+
 def test_a_window_that_others_have_used_up_costs_a_few_probes() -> None:
     limiter = Limiter(600)
     for _ in range(600):
