@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from countersign.keystone.assembly import KeystoneAccess, keystone_client
+from countersign.keystone.calls import WORKER_CALLS
 from countersign.keystone.client import KeystoneClient
-from countersign.keystone.token_endpoint import ClientCredentials
+from countersign.keystone.grants import report_grants_aside
 from countersign.log import configure_logging
 from workers.actors import declare_actors
 from workers.broker import bell_client, queue_broker, redis_client
@@ -52,6 +53,7 @@ def set_up() -> None:
     parts = _parts(settings, CaseWaker(broker, queue), queue, cache, (queue, bell, cache))
     broker.add_middleware(Lifecycle(parts))
     declare_actors(broker, parts)
+    report_grants_aside(parts.desk.keystone.tokens, WORKER_CALLS)
     dramatiq.set_broker(broker)
 
 
@@ -85,24 +87,19 @@ def _parts(
 
 
 def _keystone(settings: WorkerSettings, cache: Redis, registry: CollectorRegistry) -> KeystoneClient:
-    secret = settings.client_secret.get_secret_value()
     access = KeystoneAccess(
         api_url=settings.keystone_api_url,
         token_url=settings.keystone_token_url,
         audience=settings.keystone_audience,
         client_id=settings.client_id,
-        client_secret=secret,
+        client_secret=settings.client_secret.get_secret_value(),
         version=settings.keystone_version,
-    )
-    credentials = ClientCredentials(
-        token_url=access.token_url,
-        audience=access.audience,
-        client_id=access.client_id,
-        client_secret=secret,
+        verify=settings.token_verify,
+        egress_address=settings.egress_address,
     )
     return keystone_client(
         access,
-        token_cache=RedisTokenCache(cache, credentials),
+        token_cache=RedisTokenCache(cache, access.credentials),
         budget_store=RedisBudgetStore(cache, settings.keystone_environment, share=settings.rate_share),
         hooks=ClientMetrics(registry).hooks(),
     )

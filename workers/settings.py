@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from countersign.keystone.token_check import TokenVerify
 from countersign.redis_url import RedisUrl, cache_url
 from countersign.sealing import decoded_key
 from countersign.settings import KeyList, ProcessSettings
@@ -52,6 +53,8 @@ class WorkerSettings(LedgerSettings):
     keystone_version: str | None = "0.1.0"
     client_id: str = Field(min_length=1)
     client_secret: SecretStr
+    token_verify: TokenVerify = TokenVerify.WARN
+    egress_address: str | None = None
     redis_url: RedisUrl
     cache_url: RedisUrl | None = None
     policy_file: Path | None = None

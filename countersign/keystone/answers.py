@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from countersign.keystone.calls import SCOPES, Call
+from countersign.keystone.calls import SCOPES, WHERE_TO_GRANT, Call
 from countersign.keystone.errors import (
     CredentialsRefused,
     KeystoneError,
@@ -21,7 +21,6 @@ from countersign.keystone.errors import (
     StateConflict,
     TryAgainLater,
 )
-from countersign.keystone.grants import WHERE_TO_GRANT
 from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.retry_after import retry_after
 

@@ -81,3 +81,5 @@ SCOPES = {
     "platform:read": "read platform data",
 }
 """Each documented scope and what it is for (keystone-api.md 1.2)."""
+
+WHERE_TO_GRANT = "grant it to this machine client in the KeyStone dashboard, in the environment's settings"

@@ -1,12 +1,17 @@
 """Which scopes a client lacks for what it is to do: known at start-up, from the token itself."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from countersign.keystone.calls import SCOPES, Call
-from countersign.keystone.machine_token import MachineToken
+import structlog
 
-WHERE_TO_GRANT = "grant it to this machine client in the KeyStone dashboard, in the environment's settings"
+from countersign.keystone.calls import SCOPES, WHERE_TO_GRANT, Call
+from countersign.keystone.errors import KeystoneError
+from countersign.keystone.machine_token import MachineToken
+from countersign.keystone.tokens import TokenSource
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +38,22 @@ def missing_scopes(token: MachineToken, calls: Iterable[Call]) -> tuple[MissingS
         if token.lacks(call.scope):
             needing.setdefault(call.scope, []).append(call.name)
     return tuple(MissingScope(scope=scope, calls=tuple(names)) for scope, names in needing.items())
+
+
+def report_grants(tokens: TokenSource, calls: Iterable[Call]) -> None:
+    """Log each scope that is missing, or that no token can be had: what a process does at its start.
+
+    It never raises: a scope that only a decision needs must not keep the process from everything else.
+    """
+    try:
+        token = tokens.token()
+    except KeystoneError as error:
+        _log.error("no_machine_token_at_start", why=str(error))
+        return
+    for missing in missing_scopes(token, calls):
+        _log.error("scope_missing", scope=missing.scope, calls=list(missing.calls), what=str(missing))
+
+
+def report_grants_aside(tokens: TokenSource, calls: Iterable[Call]) -> None:
+    """Do so in a thread of its own: a start must not wait for the token endpoint."""
+    threading.Thread(target=report_grants, args=(tokens, calls), name="keystone-grants", daemon=True).start()

@@ -84,7 +84,7 @@ class TokenSource:
             self._held = None
         dropped = self._cache.drop(token.id, at_most_every=DROP_AT_MOST_EVERY)
         if dropped is Dropped.FETCH_ANOTHER:
-            _log.warning("machine_token_refused_and_dropped", token_id=token.id)
+            _log.warning("machine_token_refused_and_dropped", id=token.id)
             self._hooks.on_token("dropped")
         return dropped
 
@@ -142,7 +142,7 @@ class TokenSource:
         self._hooks.on_token("fetched")
         _log.info(
             "machine_token_fetched",
-            token_id=token.id,
+            id=token.id,
             expires_at=token.expires_at.isoformat(),
             verified=token.is_verified,
         )

@@ -8,11 +8,12 @@ import pytest
 from countersign.keystone import calls
 from countersign.keystone.client import KeystoneClient
 from countersign.keystone.errors import CredentialsRefused, KeystoneError, RefusedBecause, TryAgainLater
-from countersign.keystone.grants import missing_scopes
+from countersign.keystone.grants import missing_scopes, report_grants, report_grants_aside
 from countersign.keystone.token_check import TokenVerify
 from countersign.verdict import Decision
 from tests.keystone.asking import Told, client_of, run_all
 from tests.services.sandbox import SandboxProcess
+from tests.services.waiting import eventually
 
 
 def token_requests(sandbox: SandboxProcess) -> int:
@@ -268,3 +269,18 @@ def test_a_token_that_somebody_else_replaced_already_is_not_dropped(
 
     assert client.tokens.token().id == new.id
     assert token_requests(sandbox) == 2
+
+
+def test_a_start_tells_each_missing_scope_and_never_fails(
+    sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.add_client("reader", "settlements:read")
+
+    with client_of(sandbox, client_id="reader", client_secret="reader") as client:
+        report_grants(client.tokens, calls.WORKER_CALLS)
+    assert "settlements:write" in capsys.readouterr().out
+
+    with client_of(sandbox, client_secret="wrong") as client:
+        report_grants_aside(client.tokens, calls.WORKER_CALLS)
+        eventually(lambda: not [t for t in threading.enumerate() if t.name == "keystone-grants"], 5)
+    assert "no_machine_token_at_start" in capsys.readouterr().out
