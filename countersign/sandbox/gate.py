@@ -76,11 +76,11 @@ class Gate(ASGIMiddleware):
         if fault := draw("server_error_after"):
             answer = error_answer(Refused(fault.status or 503, "Internal error"))
         answer.add(headers)
-        if fault := draw("slow_answer"):
-            await asyncio.sleep(_seconds(fault))
         lost = lost or draw("cut_after") is not None
         cut = not lost and draw("cut_middle") is not None
         _close_record(scope, answer.status, lost=lost or cut)
+        if fault := draw("slow_answer"):
+            await asyncio.sleep(_seconds(fault))
         if not lost:
             await answer.send(send, half=cut)
         if lost or cut:

@@ -77,6 +77,8 @@ def test_a_slow_answer_comes_after_the_effect(sandbox: SandboxProcess, api: http
             f"/v1/settlements/{settlement_id}/compliance-decision", json={"decision": "approve"}, timeout=0.2
         )
     assert not sandbox.settlement(settlement_id)["paused"]
+    record = sandbox.decisions()[0]
+    assert (record["status"], record["applied"]) == (200, True)
 
 
 def test_a_slow_start_takes_effect_after_the_client_gave_up(
