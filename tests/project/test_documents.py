@@ -130,8 +130,9 @@ def test_every_decision_is_listed_and_has_its_parts() -> None:
     decisions = DOCS / "decisions"
     records = sorted(decisions.glob("[0-9]*.md"))
     index = (decisions / "README.md").read_text()
-    numbers = [record.name[:4] for record in records]
-    assert len(set(numbers)) == len(numbers)  # Numbers may have gaps: they were given out in ranges.
+    assert [record.name[:4] for record in records] == [
+        f"{number:04}" for number in range(1, len(records) + 1)
+    ]
     for record in records:
         text = record.read_text()
         assert f"({record.name})" in index
