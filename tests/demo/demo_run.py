@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from tests.services.processes import Processes, Running
 from tests.services.waiting import eventually
@@ -79,16 +80,18 @@ class DemoRun:
         """All processes that the demo has started until now, with theirs; they are remembered."""
         for process in self._demo.descendants:
             self._processes.setdefault(process.pid, process)
-        return [process for process in self._processes.values() if _lives(process)]
+        return [process for process in self._processes.values() if lives(process)]
 
     def assert_left_nothing(self) -> None:
         """Check that no process and no file is left."""
-        eventually(lambda: not [p for p in self._processes.values() if _lives(p)], 5, "the end of all")
+        eventually(lambda: not [p for p in self._processes.values() if lives(p)], 5, "the end of all")
         assert list(self.temporary.iterdir()) == []
 
     def _find(self, what: str) -> psutil.Process | None:
+        if not self._demo.is_running:
+            pytest.fail(f"the demo ended before it started {what}:\n{self._demo.tail()}")
         pattern = re.compile(rf"-m countersign {what}( |$)")
-        return next((each for each in self.descendants() if pattern.search(_command(each))), None)
+        return next((each for each in self.descendants() if pattern.search(command(each))), None)
 
     def _decisions(self) -> int:
         try:
@@ -97,14 +100,16 @@ class DemoRun:
             return 0  # It does not listen yet.
 
 
-def _command(process: psutil.Process) -> str:
+def command(process: psutil.Process) -> str:
+    """Return its command line, empty if it is gone."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
+    """Say whether it runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -7,8 +7,8 @@ import msgspec
 from rich.console import Console
 
 from countersign.sandbox.demo.comparison import Fate, compare
-from countersign.sandbox.demo.quiet import is_quiet
-from countersign.sandbox.demo.records import LedgerRecord, PlatformRecord
+from countersign.sandbox.demo.quiet import keystone_is_quiet, ledger_is_quiet
+from countersign.sandbox.demo.records import PlatformRecord
 from countersign.sandbox.demo.stages import stages
 from countersign.sandbox.demo.summary import Goal, Summary, summarised
 from countersign.sandbox.demo.view import Live, console_for_people, rows, table
@@ -150,11 +150,12 @@ def test_a_terminal_gets_colours() -> None:
 def test_a_run_is_quiet_when_every_case_has_ended_and_what_expires_has_expired() -> None:
     run = mixed()
     platform, ledger = run.record()
-    assert is_quiet(platform, ledger, {"settlement-4"})
-    assert not is_quiet(platform, ledger, {"settlement-3"})
+    assert ledger_is_quiet(ledger)
+    assert keystone_is_quiet(platform, {"settlement-4"})
+    assert not keystone_is_quiet(platform, {"settlement-3"})
 
     run.cases[0] = msgspec.structs.replace(run.cases[0], state="submitted")
-    assert not is_quiet(*run.record(), set())
+    assert not ledger_is_quiet(run.record()[1])
 
 
 def test_a_run_is_not_quiet_while_a_settlement_is_screened() -> None:
@@ -162,4 +163,4 @@ def test_a_run_is_not_quiet_while_a_settlement_is_screened() -> None:
     run.passed()
     run.settlements[0] = msgspec.structs.replace(run.settlements[0], state="COMPLIANCE_CHECKING")
 
-    assert not is_quiet(run.record()[0], LedgerRecord(cases=(), events=()), set())
+    assert not keystone_is_quiet(run.record()[0], set())

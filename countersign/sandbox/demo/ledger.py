@@ -8,15 +8,17 @@ from countersign.sandbox.demo.processes import Processes, Running
 from countersign.sandbox.demo.records import LedgerRecord, ledger_record
 
 _PAUSE_SECONDS = 2.0
-"""Between two glances: each starts two processes, on the same cores as the run itself."""
+"""Between two glances: each starts two processes, on the same cores as the run itself. So there are none
+where nobody watches."""
 
 _COMMAND_SECONDS = 30.0
 
 
 class LedgerReader:
-    """Reads the ledger now and then while the run goes on, without making the run wait."""
+    """Reads the ledger; with `glancing` also now and then in the background, while the run goes on."""
 
-    def __init__(self, processes: Processes, site: programs.Site) -> None:
+    def __init__(self, processes: Processes, site: programs.Site, *, glancing: bool) -> None:
+        self._glancing = glancing
         self._processes = processes
         self._programs = (programs.cases(site), programs.events(site))
         self._reading: list[Running] = []
@@ -32,7 +34,7 @@ class LedgerReader:
         """
         if self._reading and all(running.status is not None for running in self._reading):
             self._collect()
-        elif not self._reading and time.monotonic() >= self._next_at:
+        elif self._glancing and not self._reading and time.monotonic() >= self._next_at:
             self._begin()
         return self.latest
 

@@ -18,15 +18,15 @@ DENIED_WALLETS = tuple(f"0x{number:x}{'0ddba11' * 5}{number:04x}" for number in 
 TROUBLE: Mapping[str, Any] = {
     # A failed screening waits for a decision here, so that the demo has flags of both kinds.
     "fail_effect": "review",
-    # The network of every day: some webhooks come twice, the answer to the first decision is lost after it
-    # took effect, and one call finds the platform out of order.
+    # The network of every day: some webhooks come twice, the answer to one decision breaks off after it took
+    # effect, and one call finds the platform out of order.
     "webhook_duplicate": {"count": 3, "skip": 5},
-    "cut_after": {"count": 1, "routes": ["decision"]},
+    "cut_middle": {"count": 1, "skip": 3, "routes": ["decision"]},
     "server_error": {"count": 1, "skip": 2, "routes": ["settlement"]},
 }
 """The sandbox's switches during a run."""
 
-_EXPIRING_SECONDS = 5.0
+_EXPIRING_SECONDS = 4.0
 """Long enough to be flagged, judged and held first; short enough to wait for."""
 
 
@@ -91,6 +91,7 @@ def mix(total: int, seed: int) -> tuple[Planned, ...]:
     chance = random.Random(seed)  # noqa: S311 - the point is that it repeats.
     kinds = [kind for kind, count in _counts(total).items() for _ in range(count)]
     chance.shuffle(kinds)
+    kinds.sort(key=lambda kind: kind.fate is not Fate.EXPIRED)  # What takes longest goes first.
     return tuple(Planned(kind=kind, wish=_wish(kind, chance)) for kind in kinds)
 
 

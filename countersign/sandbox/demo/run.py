@@ -120,7 +120,7 @@ def _start(parts: Parts) -> None:
 
 def _play(parts: Parts) -> Outcome:
     plan = mix(parts.options.settlements, parts.options.seed)
-    ledger = LedgerReader(parts.processes, parts.site)
+    ledger = LedgerReader(parts.processes, parts.site, glancing=parts.console.is_terminal)
     with Live(parts.console) as live:
 
         def each_time(platform: PlatformRecord, ledger: LedgerRecord) -> None:

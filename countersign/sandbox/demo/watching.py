@@ -8,11 +8,12 @@ from countersign.sandbox.demo.comparison import Comparison, compare
 from countersign.sandbox.demo.control import Control
 from countersign.sandbox.demo.ledger import LedgerReader
 from countersign.sandbox.demo.queue_view import Queue
-from countersign.sandbox.demo.quiet import is_quiet
+from countersign.sandbox.demo.quiet import keystone_is_quiet, ledger_is_quiet
 from countersign.sandbox.demo.records import LedgerRecord, PlatformRecord
 from countersign.sandbox.demo.stopping import Stopping
 
 _LOOK_SECONDS = 0.25
+_AUDIT_SECONDS = 0.75
 _GRACE_SECONDS = 5.0
 """How long a quiet run may look wrong before it is wrong: a webhook may still be in somebody's hand."""
 
@@ -46,11 +47,11 @@ class Watch:
         self._stopping = stopping
         self._each_time = each_time
 
-    def look(self) -> tuple[PlatformRecord, LedgerRecord]:
-        """Look once; the ledger may be some seconds old, because reading it takes that long."""
-        platform, ledger = self._control.record(), self._ledger.glance()
-        self._each_time(platform, ledger)
-        return platform, ledger
+    def look(self) -> PlatformRecord:
+        """Look at what KeyStone knows. What is shown of the ledger may be some seconds old."""
+        platform = self._control.record()
+        self._each_time(platform, self._ledger.glance())
+        return platform
 
     def until_quiet(self, expiring: Collection[str], *, seconds: float) -> Outcome:
         """Wait until the run is over, or `seconds` have passed, and compare the records.
@@ -60,22 +61,23 @@ class Watch:
         deadline = time.monotonic() + seconds
         quiet_since: float | None = None
         while time.monotonic() < deadline:
-            if self._is_quiet(*self.look(), expiring):
+            if not self._is_quiet(self.look(), expiring):
+                self._stopping.pause(_LOOK_SECONDS)
+                continue
+            outcome = self._audit(in_time=True)
+            if ledger_is_quiet(outcome.ledger) and self._is_quiet(outcome.platform, expiring):
                 quiet_since = quiet_since or time.monotonic()
-                outcome = self._audit(in_time=True)
-                settled = outcome.comparison.holds or time.monotonic() - quiet_since > _GRACE_SECONDS
-                if settled and self._is_quiet(outcome.platform, outcome.ledger, expiring):
+                if outcome.comparison.holds or time.monotonic() - quiet_since > _GRACE_SECONDS:
                     return outcome
-            else:
-                quiet_since = None
-            self._stopping.pause(_LOOK_SECONDS)
+            self._stopping.pause(_AUDIT_SECONDS)
         return self._audit(in_time=False)
 
     def _audit(self, *, in_time: bool) -> Outcome:
-        """Read both records as they are now and compare them: a glance may be older than the silence."""
-        platform, ledger = self._control.record(), self._ledger.read()
+        """Read both records and compare them; KeyStone's last, so that it may not be behind the ledger's."""
+        ledger = self._ledger.read()
+        platform = self._control.record()
         self._each_time(platform, ledger)
         return Outcome(platform, ledger, compare(platform, ledger), in_time)
 
-    def _is_quiet(self, platform: PlatformRecord, ledger: LedgerRecord, expiring: Collection[str]) -> bool:
-        return is_quiet(platform, ledger, expiring) and self._control.is_idle() and self._queue.is_empty()
+    def _is_quiet(self, platform: PlatformRecord, expiring: Collection[str]) -> bool:
+        return keystone_is_quiet(platform, expiring) and self._control.is_idle() and self._queue.is_empty()
