@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,10 +60,21 @@ def test_a_busy_handler_ends_when_the_pipe_to_its_worker_closes() -> None:
         process.end()
 
 
-def test_a_process_whose_worker_has_gone_before_it_began_does_not_begin(processes: Processes) -> None:
-    orphan = processes.start(sys.executable, "-m", "workers.supervision.child", "0", "1", "1")
+def test_a_process_whose_worker_has_gone_before_it_began_does_not_begin() -> None:
+    requests, answers = os.pipe(), os.pipe()
+    another = str(os.getppid())
+    orphan = subprocess.Popen(
+        [sys.executable, "-m", "workers.supervision.child", str(requests[0]), str(answers[1]), another],
+        pass_fds=(requests[0], answers[1]),
+    )
 
-    assert orphan.wait() == 0
+    try:
+        assert orphan.wait(20) == 0
+    finally:
+        orphan.kill()
+        orphan.wait()
+        for fd in (*requests, *answers):
+            os.close(fd)
 
 
 def test_a_process_is_there_in_a_moment_because_it_loads_next_to_nothing() -> None:

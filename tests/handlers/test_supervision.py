@@ -102,6 +102,12 @@ def test_a_memory_hog_meets_its_limit_and_makes_room_for_the_next(
     assert ended(registry, "hogs", "memory") == 1
 
 
+def test_the_memory_limit_is_the_one_that_was_set(open_bench: Bench) -> None:
+    vote = vote_of(open_bench(nasty("grabs"), memory_bytes=128 * 1024 * 1024), "grabs")
+
+    assert 16 <= vote.evidence["mebibytes"] < 128
+
+
 def test_a_handler_is_asked_once_more_when_its_process_dies(
     open_bench: Bench, tmp_path: Path, registry: CollectorRegistry
 ) -> None:
@@ -260,7 +266,9 @@ def test_processes_are_kept_warm_and_outlive_the_thread_that_asked_first(
     assert started == 1
 
 
-def test_a_process_that_died_while_idle_is_replaced_without_a_word(open_bench: Bench) -> None:
+def test_a_process_that_died_while_idle_is_replaced_without_a_word(
+    open_bench: Bench, registry: CollectorRegistry
+) -> None:
     judging = open_bench(nasty("counts"))
     pid = vote_of(judging, "counts").evidence["pid"]
     process = psutil.Process(pid)
@@ -271,6 +279,7 @@ def test_a_process_that_died_while_idle_is_replaced_without_a_word(open_bench: B
     vote = vote_of(judging, "counts")
     assert vote.outcome is VoteOutcome.APPROVE
     assert vote.evidence["pid"] != pid
+    assert ended(registry, "counts", "died") == 0
 
 
 def test_closing_ends_every_process(open_bench: Bench) -> None:

@@ -68,6 +68,17 @@ def hogs(_case: Case) -> Vote:
         hoard.append(bytearray(16 * 1024 * 1024))
 
 
+@handler(name="grabs", version="1", budget=timedelta(seconds=30))
+def grabs(_case: Case) -> Vote:
+    """Takes a gigabyte if it can, lets it go, and tells how much that was."""
+    hoard: list[bytearray] = []
+    try:
+        hoard.extend(bytearray(16 * 1024 * 1024) for _ in range(64))
+    except MemoryError:
+        pass
+    return approve(mebibytes=16 * len(hoard))
+
+
 @handler(name="exits", version="1")
 def exits(_case: Case) -> Vote:
     os._exit(3)
