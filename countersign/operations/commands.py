@@ -59,7 +59,7 @@ def register_command(
         keys = [decoded_key(key.get_secret_value()) for key in settings.seal_keys]
         stored = StoredSecrets(settings.cache_address, Sealer(keys))
         with _keystone(settings) as client:
-            done = register(client, stored, asked, parsed_secrets(settings.webhook_secrets))
+            done = register(client, stored, asked, elsewhere=parsed_secrets(settings.webhook_secrets))
     if as_json:
         _print_json({"outcome": done.outcome, "endpoint": asked.endpoint, **_plain(done.at_keystone)})
     else:

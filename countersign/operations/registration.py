@@ -8,7 +8,7 @@ takes the same one.
 import hashlib
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -80,9 +80,17 @@ def wanted(url: str, endpoint: str | None, events: tuple[str, ...], api_url: str
 
 
 def register(
-    client: KeystoneClient, stored: StoredSecrets, asked: Wanted, elsewhere: Collection[str] = ()
+    client: KeystoneClient,
+    stored: StoredSecrets,
+    asked: Wanted,
+    *,
+    elsewhere: Collection[str] = (),
+    wait: Callable[[float], None] = time.sleep,
 ) -> Registered:
-    """Register, or see that it is registered. `elsewhere` names endpoints whose secret is in the settings.
+    """Register, or see that it is registered.
+
+    `elsewhere` names endpoints whose secret is in the settings; `wait` lets so many seconds pass, in which
+    the receivers read the new secret.
 
     Raises:
         RegistrationRefused: Nobody here has the secret of the endpoint that is there, there is more than one,
@@ -102,7 +110,7 @@ def register(
             )
         return _brought_up_to_date(client, present, asked)
     secret = stored.keep(asked.endpoint, identity, WebhookSecret.of(f"whsec_{secrets.token_urlsafe(32)}"))
-    time.sleep(ALL_HAVE_READ_SECONDS)
+    wait(ALL_HAVE_READ_SECONDS)
     created = _created(client, asked, secret.value.decode())
     if created.secret is not None and created.secret != secret.value.decode():
         # KeyStone made one of its own, and shows it only here.

@@ -128,13 +128,13 @@ def test_requests_in_one_segment_are_all_answered(receiver: RunningReceiver, sto
     assert {entry.body for entry in stored.journal()} == set(bodies)
 
 
-TIMEOUT_SECONDS = 0.4
+TIMEOUT_SECONDS = 0.4  # Of the receiver in `conftest.py`.
 
 
 @pytest.fixture
-def hasty(start_receiver: StartReceiver, own_valkey: ValkeyServer) -> RunningReceiver:
-    """Start a receiver that gives a request little time."""
-    return start_receiver(own_valkey.url(), REQUEST_TIMEOUT_SECONDS=str(TIMEOUT_SECONDS))
+def hasty(surviving_receiver: RunningReceiver, breakable_valkey: ValkeyServer) -> RunningReceiver:  # noqa: ARG001
+    """Give the test a receiver that gives a request little time."""
+    return surviving_receiver
 
 
 def drip(connection: socket.socket, raw: bytes) -> float:
@@ -153,6 +153,7 @@ def drip(connection: socket.socket, raw: bytes) -> float:
 def test_a_request_that_drips_is_ended_at_its_deadline(hasty: RunningReceiver, kind: str) -> None:
     head = request()[: -len(BODY)]
     endless = b"transfer-encoding: chunked\r\n"
+    before = hasty.deliveries().get("request_too_slow", 0)
     with hasty.connect() as connection:
         if kind == "headers":
             seconds = drip(connection, b"POST / HTTP/1.1\r\nx: " + b"x" * 1000)
@@ -168,7 +169,7 @@ def test_a_request_that_drips_is_ended_at_its_deadline(hasty: RunningReceiver, k
         answer = received(connection)
     assert seconds < TIMEOUT_SECONDS + 1
     assert status_of(answer) == 408
-    assert hasty.deliveries()["request_too_slow"] == 1
+    assert hasty.deliveries()["request_too_slow"] == before + 1
 
 
 def test_a_connection_that_says_nothing_is_ended(hasty: RunningReceiver) -> None:
@@ -196,41 +197,41 @@ def test_the_deadline_is_each_request_s_own(hasty: RunningReceiver) -> None:
 
 
 def test_the_deadline_does_not_cut_an_answer_that_takes_its_time(
-    hasty: RunningReceiver, own_valkey: ValkeyServer
+    hasty: RunningReceiver, breakable_valkey: ValkeyServer
 ) -> None:
-    own_valkey.pause()
+    breakable_valkey.pause()
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(hasty.post, BODY)
         eventually(lambda: time.monotonic() - started > 2 * TIMEOUT_SECONDS, 5)
-        own_valkey.resume()
+        breakable_valkey.resume()
         assert answer.result().status_code == 202
 
 
 def test_a_request_behind_one_that_takes_its_time_is_answered_too(
-    hasty: RunningReceiver, own_valkey: ValkeyServer
+    hasty: RunningReceiver, breakable_valkey: ValkeyServer
 ) -> None:
     """That the first one takes long is not the caller's delay."""
-    own_valkey.pause()
+    breakable_valkey.pause()
     started = time.monotonic()
     with hasty.connect(5) as connection:
         connection.sendall(request(close=False) + request(event_body("second"))[:-10])
         eventually(lambda: time.monotonic() - started > 2 * TIMEOUT_SECONDS, 5)
         connection.sendall(BODY[-10:])
-        own_valkey.resume()
+        breakable_valkey.resume()
         assert received(connection).count(b"HTTP/1.1 202 Accepted") == 2
 
 
 def test_more_requests_at_once_than_allowed_are_503(
-    start_receiver: StartReceiver, own_valkey: ValkeyServer
+    start_receiver: StartReceiver, breakable_valkey: ValkeyServer
 ) -> None:
-    receiver = start_receiver(own_valkey.url(), MAX_CONCURRENT_REQUESTS="4")
-    own_valkey.pause()
+    receiver = start_receiver(breakable_valkey.url(), MAX_CONCURRENT_REQUESTS="4")
+    breakable_valkey.pause()
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(receiver.post, event_body(str(number))) for number in range(4)]
         eventually(lambda: receiver.under_way() == 4, 5, "four are under way")
         one_too_many = receiver.post(BODY)
-        own_valkey.resume()
+        breakable_valkey.resume()
         assert [answer.result().status_code for answer in answers] == [202] * 4
     assert one_too_many.status_code == 503
     assert one_too_many.headers["retry-after"].isdigit()

@@ -41,14 +41,14 @@ def eventually_accepted(receiver: RunningReceiver, settlement_id: str) -> None:
 
 
 @pytest.fixture
-def receiver(start_receiver: StartReceiver, own_valkey: ValkeyServer) -> RunningReceiver:
-    """Start a receiver on a Valkey that the test may break."""
-    return start_receiver(own_valkey.url())
+def receiver(surviving_receiver: RunningReceiver, breakable_valkey: ValkeyServer) -> RunningReceiver:  # noqa: ARG001
+    """Give the test a receiver on a Valkey that it may break."""
+    return surviving_receiver
 
 
 @pytest.fixture
-def stored(own_valkey: ValkeyServer) -> Iterator[Stored]:
-    with own_valkey.client() as client:
+def stored(breakable_valkey: ValkeyServer) -> Iterator[Stored]:
+    with breakable_valkey.client() as client:
         yield Stored(client)
 
 
@@ -58,32 +58,34 @@ def settlements(stored: Stored) -> set[str]:
 
 
 def test_a_server_that_is_down_is_503_soon_and_service_comes_back(
-    receiver: RunningReceiver, own_valkey: ValkeyServer, stored: Stored
+    receiver: RunningReceiver, breakable_valkey: ValkeyServer, stored: Stored
 ) -> None:
     assert receiver.post(event_body("before")).status_code == 202
-    own_valkey.kill()
+    breakable_valkey.kill()
 
     answer, seconds = timed(receiver, "during")
 
     assert is_refused_for_now(answer)
     assert seconds < SOON_SECONDS
-    own_valkey.start()
+    breakable_valkey.start()
     eventually_accepted(receiver, "after")
     assert settlements(stored) == {"before", "after"}
 
 
-def test_a_restart_that_nobody_saw_costs_nothing(receiver: RunningReceiver, own_valkey: ValkeyServer) -> None:
+def test_a_restart_that_nobody_saw_costs_nothing(
+    receiver: RunningReceiver, breakable_valkey: ValkeyServer
+) -> None:
     """The connection that we held is gone, and the script is not known any more."""
     assert receiver.post(event_body("before")).status_code == 202
-    own_valkey.restart()
+    breakable_valkey.restart()
     assert receiver.post(event_body("after")).status_code == 202
 
 
 def test_a_server_that_hangs_is_503_within_the_bound_and_service_comes_back(
-    receiver: RunningReceiver, own_valkey: ValkeyServer, stored: Stored
+    receiver: RunningReceiver, breakable_valkey: ValkeyServer, stored: Stored
 ) -> None:
     assert receiver.post(event_body("before")).status_code == 202
-    own_valkey.pause()
+    breakable_valkey.pause()
     try:
         with ThreadPoolExecutor(40) as pool:
             futures = []
@@ -92,7 +94,7 @@ def test_a_server_that_hangs_is_503_within_the_bound_and_service_comes_back(
                 time.sleep(0.05)  # Spread over the bound: those who wait behind others must not wait longer.
             outcomes = [future.result() for future in futures]
     finally:
-        own_valkey.resume()
+        breakable_valkey.resume()
 
     assert all(is_refused_for_now(answer) for answer, _ in outcomes)
     assert max(seconds for _, seconds in outcomes) < BOUND_SECONDS + MARGIN_SECONDS
@@ -101,13 +103,13 @@ def test_a_server_that_hangs_is_503_within_the_bound_and_service_comes_back(
 
 
 def test_nothing_is_mixed_up_after_a_hang(
-    receiver: RunningReceiver, own_valkey: ValkeyServer, stored: Stored
+    receiver: RunningReceiver, breakable_valkey: ValkeyServer, stored: Stored
 ) -> None:
     """The reply to a group that was given up on must never answer the next one."""
     for round_number in range(2):
-        own_valkey.pause()
+        breakable_valkey.pause()
         assert is_refused_for_now(receiver.post(event_body(f"lost-{round_number}")))
-        own_valkey.resume()
+        breakable_valkey.resume()
         for number in range(5):
             settlement_id = f"kept-{round_number}-{number}"
             eventually_accepted(receiver, settlement_id)
@@ -172,9 +174,9 @@ def refused_metrics(receiver: RunningReceiver) -> str:
 
 
 def test_a_lost_reply_makes_no_second_message(
-    start_receiver: StartReceiver, own_valkey: ValkeyServer, stored: Stored
+    start_receiver: StartReceiver, breakable_valkey: ValkeyServer, stored: Stored
 ) -> None:
-    with lossy_proxy(own_valkey.port) as proxy:
+    with lossy_proxy(breakable_valkey.port) as proxy:
         receiver = start_receiver(proxy.url)
         assert receiver.post(event_body("before")).status_code == 202
         proxy.lose_the_next_reply_to(b"EVALSHA")
@@ -188,7 +190,7 @@ def test_a_lost_reply_makes_no_second_message(
 
 
 def test_what_was_accepted_is_in_the_journal_whenever_redis_dies(
-    receiver: RunningReceiver, own_valkey: ValkeyServer, stored: Stored
+    receiver: RunningReceiver, breakable_valkey: ValkeyServer, stored: Stored
 ) -> None:
     accepted: set[str] = set()
     stop = threading.Event()
@@ -206,7 +208,7 @@ def test_what_was_accepted_is_in_the_journal_whenever_redis_dies(
         for deaths in range(3):
             enough = 100 * (deaths + 1)
             eventually(partial(has_more_than, accepted, enough), 20, "accepted deliveries")
-            own_valkey.restart()
+            breakable_valkey.restart()
         stop.set()
         for sender in senders:
             sender.result()
@@ -221,15 +223,16 @@ def has_more_than(accepted: set[str], enough: int) -> bool:
 
 
 def test_a_receiver_that_is_stopped_finishes_what_it_has_begun(
-    receiver: RunningReceiver, own_valkey: ValkeyServer, stored: Stored
+    start_receiver: StartReceiver, breakable_valkey: ValkeyServer, stored: Stored
 ) -> None:
-    own_valkey.pause()
+    receiver = start_receiver(breakable_valkey.url())
+    breakable_valkey.pause()
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(receiver.post, event_body(str(number))) for number in range(8)]
         eventually(lambda: receiver.under_way() == 8, 5, "all are under way")
         receiver.process.send(signal.SIGTERM)
         eventually(lambda: not accepts_connections(receiver), 5, "the door is closed")
-        own_valkey.resume()
+        breakable_valkey.resume()
         assert [answer.result().status_code for answer in answers] == [202] * 8
     assert receiver.process.wait() == 0
     assert len(stored.journal()) == 8
@@ -244,13 +247,13 @@ def accepts_connections(receiver: RunningReceiver) -> bool:
 
 
 def test_a_receiver_starts_while_redis_is_down(
-    start_receiver: StartReceiver, own_valkey: ValkeyServer
+    start_receiver: StartReceiver, breakable_valkey: ValkeyServer
 ) -> None:
-    own_valkey.kill()
-    receiver = start_receiver(own_valkey.url())
+    breakable_valkey.kill()
+    receiver = start_receiver(breakable_valkey.url())
     assert is_refused_for_now(receiver.post(event_body("early")))
     assert receiver.http.get("/health/live").status_code == 200
     assert receiver.http.get("/health/ready").status_code == 503
-    own_valkey.start()
+    breakable_valkey.start()
     eventually_accepted(receiver, "late")
     eventually(lambda: receiver.http.get("/health/ready").status_code == 200, 10, "ready")

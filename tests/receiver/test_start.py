@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
+from countersign.settings import SettingsInvalid
+from receiver.settings import ReceiverSettings
 from tests.receiver.conftest import StartReceiver
 from tests.receiver.running import SECRET, event_body
 from tests.services.ports import free_port
@@ -35,7 +37,17 @@ def test_without_any_secret_it_refuses_to_start(processes: Processes) -> None:
     [problem] = refused(processes, environment)
     assert "no webhook secret is configured" in problem
     assert "COUNTERSIGN_WEBHOOK_SECRETS" in problem
-    assert refused(processes, environment | {"COUNTERSIGN_WEBHOOK_SECRETS": " , "}) == [problem]
+    with pytest.raises(SettingsInvalid, match="no webhook secret is configured"):
+        ReceiverSettings.from_environment(environment | {"COUNTERSIGN_WEBHOOK_SECRETS": " , "})
+
+
+def test_every_problem_is_named_at_once(processes: Processes) -> None:
+    wrong = {"COUNTERSIGN_CLIENT_SECRET": "not-yours", "COUNTERSIGN_PORT": "eighty"}
+    problems = refused(processes, ENOUGH | wrong)
+    assert [problem.split()[1] for problem in problems] == [
+        "COUNTERSIGN_CLIENT_SECRET",
+        "COUNTERSIGN_PORT:",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,10 +66,10 @@ def test_without_any_secret_it_refuses_to_start(processes: Processes) -> None:
         ("LOG_LEVEL", "LOUD", "COUNTERSIGN_LOG_LEVEL"),
     ],
 )
-def test_a_wrong_setting_is_named_and_not_shown(
-    processes: Processes, name: str, value: str, told: str
-) -> None:
-    [problem] = refused(processes, ENOUGH | {f"COUNTERSIGN_{name}": value})
+def test_a_wrong_setting_is_named_and_not_shown(name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused_settings:
+        ReceiverSettings.from_environment(ENOUGH | {f"COUNTERSIGN_{name}": value})
+    [_, problem] = str(refused_settings.value).splitlines()
     assert f"COUNTERSIGN_{name}" in problem
     assert told in problem
     assert "never-shown" not in problem
