@@ -192,7 +192,9 @@ class KeystoneClient:
             told = f"KeyStone answers {answer.status} to `{asked.call.name}`, but {unusable}"
         if asked.call.is_safe:
             raise AnswerUnreadable(told, after=UNREADABLE_AGAIN, status=answer.status)
-        raise OutcomeUnknown(f"{told}: read before anything else", status=answer.status)
+        # Whoever takes a 2xx for the platform's word must not be given that of a proxy.
+        status = answer.status if answer.is_from_the_api else None
+        raise OutcomeUnknown(f"{told}: read before anything else", status=status)
 
 
 def _body(answer: Answer) -> Any:  # noqa: ANN401 - any JSON value.

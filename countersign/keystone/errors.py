@@ -88,6 +88,7 @@ class StateConflict(KeystoneError):
 class OutcomeUnknown(KeystoneError):
     """A call that changes something was sent, and we can't tell whether it was carried out.
 
-    No answer came, or a 5xx, or a redirect, or a 2xx (then `status` says so) whose body can't be read. Never
-    send it again before reading the settlement and its history.
+    No answer came, or a 5xx, or a redirect, or a 2xx whose body can't be read. `status` is a 2xx only where
+    the answer looks like the platform's own (JSON or no body), not a page of some proxy. Never send it again
+    before reading the settlement and its history.
     """

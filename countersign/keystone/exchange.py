@@ -79,6 +79,12 @@ class Answer:
         """Say whether it is a 2xx."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
+    @property
+    def is_from_the_api(self) -> bool:
+        """Say whether it looks like the API's own: a page of a proxy in between comes as HTML."""
+        content_type = self.headers.get("Content-Type", "")
+        return not content_type or "json" in content_type.lower()
+
 
 def exchange(sender: Sender, asked: Question, token: MachineToken) -> Answer:
     """Send one request and read its answer.

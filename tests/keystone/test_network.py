@@ -156,7 +156,8 @@ def test_a_decision_answered_2xx_with_what_cant_be_used_is_unknown(case: str) ->
     with client_with_network(lambda _: UNREADABLE[case]) as client, pytest.raises(OutcomeUnknown) as raised:
         client.decide("s-1", Decision.APPROVE)
 
-    assert raised.value.status == UNREADABLE[case].status_code
+    # A page of a proxy is not the platform's word: nobody may take it for a yes.
+    assert raised.value.status == (None if case == "html" else UNREADABLE[case].status_code)
 
 
 def test_a_body_that_drips_does_not_hold_the_thread() -> None:
