@@ -4,6 +4,7 @@ They are loaded in processes of their own, by the policy's `module`, with this f
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -72,10 +73,8 @@ def hogs(_case: Case) -> Vote:
 def grabs(_case: Case) -> Vote:
     """Takes a gigabyte if it can, lets it go, and tells how much that was."""
     hoard: list[bytearray] = []
-    try:
+    with contextlib.suppress(MemoryError):
         hoard.extend(bytearray(16 * 1024 * 1024) for _ in range(64))
-    except MemoryError:
-        pass
     return approve(mebibytes=16 * len(hoard))
 
 
