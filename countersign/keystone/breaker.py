@@ -1,8 +1,7 @@
 """A circuit breaker: while KeyStone is down, one call at a time finds out whether it is back.
 
-No library is used, and `docs/decisions/0017-a-circuit-breaker-of-our-own.md` says why: each that was looked at either
-holds a lock for the length of the call, so that 32 threads would work like one, or lets every thread through
-as a probe at once.
+No library is used, and docs/decisions/0017 says why: each that was looked at either holds a lock for the
+length of the call, so that 32 threads would work like one, or lets every thread through as a probe at once.
 """
 
 import random

@@ -2,14 +2,14 @@
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from countersign.keystone.client import KeystoneClient
 from countersign.keystone.errors import KeystoneError
 from countersign.keystone.machine_token import MachineToken
-from countersign.log import configure_logging
 from countersign.verdict import Decision
 from tests.keystone.asking import Told, access_to, client_of
 from tests.services.sandbox import SandboxProcess
@@ -29,6 +29,24 @@ TROUBLES: dict[str, dict[str, object]] = {
 }
 
 
+@contextmanager
+def everything_logged() -> Iterator[None]:
+    """Log whatever the HTTP libraries have to say, without the guard that production has over it."""
+    root, handler = logging.getLogger(), logging.StreamHandler()
+    level, levels = root.level, {name: logging.getLogger(name).level for name in ("httpx", "httpcore")}
+    root.addHandler(handler)
+    root.setLevel("DEBUG")
+    for name in levels:
+        logging.getLogger(name).setLevel("DEBUG")
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        for name, before in levels.items():
+            logging.getLogger(name).setLevel(before)
+
+
 def told_by(call: Callable[[], object]) -> str:
     """Return everything that a call shows when it fails, with the chain of causes and all local variables."""
     try:
@@ -45,25 +63,19 @@ def test_no_trouble_makes_the_token_or_the_secret_show(
 ) -> None:
     issued: list[str] = []
     settlement_id = sandbox.flagged()
-    before = logging.getLogger().handlers[:], logging.getLogger().level
-    configure_logging("worker", level="DEBUG", readable=False)
-    try:
-        with client_of(sandbox, told) as client:
-            spy(client, issued)
-            sandbox.set(**TROUBLES[trouble])
-            shown = "".join(
-                (
-                    told_by(lambda: client.settlement(settlement_id)),
-                    told_by(lambda: client.decide(settlement_id, Decision.APPROVE)),
-                    repr(vars(client)),
-                    repr(client.tokens),
-                    repr(access_to(sandbox)),
-                    repr(told),
-                )
+    with everything_logged(), client_of(sandbox, told) as client:
+        spy(client, issued)
+        sandbox.set(**TROUBLES[trouble])
+        shown = "".join(
+            (
+                told_by(lambda: client.settlement(settlement_id)),
+                told_by(lambda: client.decide(settlement_id, Decision.APPROVE)),
+                repr(vars(client)),
+                repr(client.tokens),
+                repr(access_to(sandbox)),
+                repr(told),
             )
-    finally:
-        logging.getLogger().handlers[:], level = before
-        logging.getLogger().setLevel(level)
+        )
     shown += "".join(capfd.readouterr())
 
     assert "httpcore" in shown
