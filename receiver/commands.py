@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from countersign.log import configure_logging
 from countersign.settings import SettingsInvalid
 from receiver.app import create_app
-from receiver.server import make_server
+from receiver.server import allow_connections, make_server
 from receiver.settings import ReceiverSettings
 from receiver.tally import Tally
 
@@ -40,6 +40,7 @@ def receiver(
     tally = Tally(CollectorRegistry())
     if settings.metrics_port is not None:
         prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host, tally.registry)
+    allow_connections(settings.max_connections)
     server = make_server(create_app(settings, tally), settings, tally)
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops at these and then raises them again, which would turn a clean end into a killed one.

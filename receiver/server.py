@@ -1,5 +1,6 @@
 """Serving the application: uvicorn, with our bounds, quiet and without a word about itself."""
 
+import resource
 import socket
 
 import structlog
@@ -11,6 +12,19 @@ from receiver.settings import ReceiverSettings
 from receiver.tally import Tally
 
 _KEEP_ALIVE_SECONDS = 30
+
+
+_OTHER_FILES = 100
+"""What a process has open beside the connections of its callers: Redis, logs, libraries."""
+
+
+def allow_connections(number: int) -> None:
+    """Raise the limit on open files, as far as we may, so that `MAX_CONNECTIONS` is the bound."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Server(uvicorn.Server):

@@ -2,7 +2,9 @@
 
 import json
 import signal
+import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from receiver.settings import ReceiverSettings
 from tests.receiver.conftest import StartReceiver
 from tests.receiver.running import SECRET, event_body
 from tests.services.ports import free_port
-from tests.services.processes import Processes
+from tests.services.processes import COUNTERSIGN, Processes
 from tests.services.waiting import eventually
 
 ENOUGH = {
@@ -86,6 +88,17 @@ def test_with_port_0_it_says_where_it_listens(processes: Processes) -> None:
     process = processes.countersign("receiver", "--port", "0", environment=ENOUGH)
     port = json.loads(process.wait_for_output("receiver_listening"))["port"]
     live = httpx.get(f"http://127.0.0.1:{port}/health/live", trust_env=False)
+    assert live.status_code == 200
+
+
+def test_a_low_limit_on_open_files_is_raised(processes: Processes) -> None:
+    command = 'ulimit -Sn 64 && exec "$0" receiver --port 0'
+    process = processes.start("sh", "-c", command, COUNTERSIGN, environment=ENOUGH)
+    port = json.loads(process.wait_for_output("receiver_listening"))["port"]
+    with ExitStack() as open_ones:
+        for _ in range(100):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", port)))
+        live = httpx.get(f"http://127.0.0.1:{port}/health/live", trust_env=False)
     assert live.status_code == 200
 
 
