@@ -140,13 +140,8 @@ class Judging:
         bound = hearing.bound
         self._metrics.voted(bound.name, bound.mode, vote, hearing.seconds)
         if vote.outcome in _FAILURES:
-            self._log.warning(
-                "handler_failed",
-                handler=bound.name,
-                case_id=case.id,
-                reason=vote.reason.value,
-                note=vote.note,
-            )
+            # Not the note: a process can send what it likes, a party's name too.
+            self._log.warning("handler_failed", handler=bound.name, case_id=case.id, reason=vote.reason.value)
         return RecordedVote(
             handler=bound.name,
             version=bound.handler.version,

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from countersign import Handler
 from countersign.handler import Judge
+from countersign.log import guarded
 from countersign.verdict import Mode
 from workers.handler_metrics import HandlerMetrics
 from workers.policy import HandlerPolicy, Policy
@@ -115,7 +116,8 @@ def bind_handlers(
         try:
             bound.append(_bind(reference, said, policy, supervisor, memory_bytes))
         except LoadFailed as reason:
-            problems.append(f"{reference.name} ({reference.target}, {reference.origin}): {reason}")
+            told = guarded(str(reason))  # It may quote what the handler said of its settings.
+            problems.append(f"{reference.name} ({reference.target}, {reference.origin}): {told}")
     if problems:
         for each in bound:
             each.close()

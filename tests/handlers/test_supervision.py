@@ -309,7 +309,7 @@ def test_a_worker_that_can_start_no_process_holds(
 
     vote = vote_of(judging, "exits")
 
-    assert vote.evidence == {"deaths": 2, "ended_with": "a start that failed (FileNotFoundError)"}
+    assert vote.evidence == {"deaths": 2, "ended_with": "a failing start or pipe (FileNotFoundError)"}
 
 
 def test_a_start_that_takes_too_long_is_a_death(tmp_path: Path, registry: CollectorRegistry) -> None:

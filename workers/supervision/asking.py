@@ -60,7 +60,8 @@ class Ask:
         except ProcessEnded:
             self._died(self._pool.bury(self.process))
         except OSError as trouble:
-            self._died(f"a start that failed ({type(trouble).__name__})")
+            self.abandon()
+            self._died(f"a failing start or pipe ({type(trouble).__name__})")
         except (FrameTooLong, AnswerInvalid) as problem:
             self._end("invalid", failures.invalid(str(problem)))
 
@@ -125,14 +126,14 @@ class Ask:
 
 
 class Asking:
-    """One case put to several handlers. However it ends, no process is left with the case.
+    """One case put to several handlers. On leaving this context, whoever has not answered is ended.
 
-    Dramatiq may interrupt a thread anywhere, so this is a context: on leaving it, whoever has not answered is
-    ended.
+    So no process is left with a case when Dramatiq interrupts the thread.
     """
 
     def __init__(self, case: Case) -> None:
-        self._case = json.dumps(case.to_plain()).encode()
+        self._case = case
+        self._plain = b""
         self._asks: list[Ask] = []
 
     def __enter__(self) -> Self:
@@ -144,7 +145,8 @@ class Asking:
 
     def put(self, pool: HandlerPool, budget: timedelta) -> Ask:
         """Put the case to one more handler."""
-        ask = Ask(pool, budget, self._case)
+        self._plain = self._plain or json.dumps(self._case.to_plain()).encode()
+        ask = Ask(pool, budget, self._plain)
         self._asks.append(ask)
         return ask
 

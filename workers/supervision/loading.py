@@ -58,7 +58,10 @@ def load(target: str, settings: Mapping[str, Any]) -> Loaded:
         raise LoadFailed(f"its settings were refused: {_told(error)}") from None
     if not callable(judge):
         raise LoadFailed(f"{target} makes a {type(judge).__name__}, which can't be called with a case")
-    return Loaded(handler=handler, judge=judge, code_digest=digest_of_code(module))
+    try:
+        return Loaded(handler=handler, judge=judge, code_digest=digest_of_code(module))
+    except OSError as error:
+        raise LoadFailed(f"the files of {module_name} can't be read: {type(error).__name__}") from None
 
 
 def digest_of_code(module: ModuleType) -> str:
@@ -70,7 +73,7 @@ def digest_of_code(module: ModuleType) -> str:
     if file is None:
         return hashlib.sha256(b"").hexdigest()
     path = Path(file)
-    files = sorted(path.parent.rglob("*.py")) if _is_in_package(module) else [path]
+    files = sorted({path, *path.parent.rglob("*.py")}) if _is_in_package(module) else [path]
     digest = hashlib.sha256()
     for each in files:
         content = each.read_bytes()

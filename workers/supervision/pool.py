@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Any
 
 from countersign import Handler
-from countersign.log import guarded
 from workers.handler_metrics import HandlerMetrics
 from workers.supervision.answers import parsed
 from workers.supervision.evidence import AnswerInvalid
@@ -201,5 +200,5 @@ def _introduction(process: HandlerProcess, budget: timedelta) -> Mapping[str, An
         wait_for([process], left)
     introduction = parsed(body)
     if "ready" not in introduction:
-        raise LoadFailed(guarded(str(introduction.get("refused"))))
+        raise LoadFailed(str(introduction.get("refused")))
     return introduction

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from workers.supervision.frames import Assembly, framed
 
 _PIECE_BYTES = 64 * 1024
-_LAST_BREATH_SECONDS = 0.2
+_LAST_BREATH_SECONDS = 0.5
 
 _OURS = ("COUNTERSIGN_", "PROMETHEUS_MULTIPROC_DIR")
 
