@@ -47,7 +47,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._is_arriving = False  # A request has begun, and its last byte has not come.
         self._received = 0  # Bytes since the parser last made something of them that is bounded elsewhere.
-        self._chunk = 0
         self._headers_too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # As uvicorn does.
@@ -64,8 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and see that the request stays within its bounds."""
-        self._chunk = len(data)
-        self._received += self._chunk
+        self._received += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             self._clear_deadline()
@@ -84,11 +82,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse headers that are too large even if they came all at once; else let the request begin."""
-        if self._received > self.bounds.max_header_bytes:
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if size > self.bounds.max_header_bytes:
-                self._headers_too_large = True
-                raise _HeadersTooLarge
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self.bounds.max_header_bytes:
+            self._headers_too_large = True
+            raise _HeadersTooLarge
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -97,9 +94,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request is here. What else this chunk holds belongs to the next one."""
+        """Note that the request is here."""
         self._is_arriving = False
-        self._received = self._chunk
+        self._received = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature; we never quote a caller.

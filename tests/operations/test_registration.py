@@ -24,13 +24,13 @@ class Desk:
 
     def __init__(self, client: KeystoneClient, cache_url: str, api_url: str) -> None:
         self.client = client
-        self._stored = StoredSecrets(cache_url, Sealer([decoded_key(new_key())]))
+        self.stored = StoredSecrets(cache_url, Sealer([decoded_key(new_key())]))
         self._api_url = api_url
         self.waited: list[float] = []
 
     def register(self, *events: str, elsewhere: frozenset[str] = frozenset()) -> Registered:
         asked = wanted(URL, None, events or ("*",), self._api_url)
-        return register(self.client, self._stored, asked, elsewhere=elsewhere, wait=self.waited.append)
+        return register(self.client, self.stored, asked, elsewhere=elsewhere, wait=self.waited.append)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_the_secret_is_stored_and_read_by_all_before_keystone_hears_of_it(
         desk.waited.append(seconds)
 
     asked = wanted(URL, None, ("*",), sandbox.url)
-    assert register(desk.client, desk._stored, asked, wait=waiting).outcome is Outcome.CREATED  # noqa: SLF001
+    assert register(desk.client, desk.stored, asked, wait=waiting).outcome is Outcome.CREATED
     assert len(desk.waited) == 1
 
 

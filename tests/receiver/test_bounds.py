@@ -128,11 +128,26 @@ def test_requests_in_one_segment_are_all_answered(receiver: RunningReceiver, sto
     assert {entry.body for entry in stored.journal()} == set(bodies)
 
 
+def test_a_request_behind_one_with_a_large_body_is_not_taken_for_large_headers(
+    receiver: RunningReceiver,
+) -> None:
+    large = b'{"event": "x", "data": {}, "more": "' + b"x" * 60_000 + b'"}'
+    second = request()
+    with receiver.connect(5) as connection:
+        connection.sendall(request(large, close=False) + second[:100])
+        assert status_of(one_answer(connection)) == 202
+        connection.sendall(second[100:])
+        assert status_of(received(connection)) == 202
+
+
 TIMEOUT_SECONDS = 0.4  # Of the receiver in `conftest.py`.
 
 
 @pytest.fixture
-def hasty(surviving_receiver: RunningReceiver, breakable_valkey: ValkeyServer) -> RunningReceiver:  # noqa: ARG001
+def hasty(
+    surviving_receiver: RunningReceiver,
+    breakable_valkey: ValkeyServer,  # noqa: ARG001 - it makes the server whole again.
+) -> RunningReceiver:
     """Give the test a receiver that gives a request little time."""
     return surviving_receiver
 

@@ -41,7 +41,10 @@ def eventually_accepted(receiver: RunningReceiver, settlement_id: str) -> None:
 
 
 @pytest.fixture
-def receiver(surviving_receiver: RunningReceiver, breakable_valkey: ValkeyServer) -> RunningReceiver:  # noqa: ARG001
+def receiver(
+    surviving_receiver: RunningReceiver,
+    breakable_valkey: ValkeyServer,  # noqa: ARG001 - it makes the server whole again.
+) -> RunningReceiver:
     """Give the test a receiver on a Valkey that it may break."""
     return surviving_receiver
 
