@@ -54,12 +54,20 @@ class Run:
         self._case(settlement_id, 2, "expired" if expired else "held", None)
         return settlement_id
 
-    def call(self, settlement_id: str, decision: str, sequence: int | None, *, applied: bool = True) -> None:
+    def call(
+        self,
+        settlement_id: str,
+        decision: str,
+        sequence: int | None,
+        *,
+        applied: bool = True,
+        received_at: datetime = NOON + timedelta(hours=1),
+    ) -> None:
         self.decisions.append(
             PlatformDecision(
                 settlement_id=settlement_id,
                 decision=decision,
-                received_at=NOON + timedelta(hours=1),
+                received_at=received_at,
                 status=200 if applied else 409,
                 applied=applied,
                 pause_sequence=sequence,

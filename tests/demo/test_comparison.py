@@ -1,6 +1,7 @@
 """The audit: what counts as lost, what counts as doubled, and that every settlement is counted once."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from countersign.sandbox.demo.records import (
     ledger_record,
     platform_record,
 )
-from tests.demo.honest_run import Run
+from tests.demo.honest_run import NOON, Run
 
 
 @pytest.fixture
@@ -135,6 +136,15 @@ def test_a_case_that_has_not_ended_is_lost(run: Run, state: str) -> None:
     assert comparison.count(Fate.OPEN) == 1
 
 
+def test_a_case_that_was_not_confirmed_yet_is_lost_even_if_keystone_has_the_decision(run: Run) -> None:
+    run.decided("approve")
+    run.cases[0] = msgspec.structs.replace(run.cases[0], state="submitted")
+
+    assert compare(*run.record()).lost == (
+        "the flag 2 of settlement settlement-0: its case is submitted, which is no end",
+    )
+
+
 def test_a_confirmed_case_whose_decision_never_reached_keystone_is_lost(run: Run) -> None:
     run.held()
     run.cases[0] = msgspec.structs.replace(run.cases[0], state="confirmed", decision="approve")
@@ -180,6 +190,15 @@ def test_different_decisions_for_two_flags_of_one_settlement_are_not_doubled(run
     assert compare(*run.record()).holds
 
 
+def test_a_refused_call_is_about_the_last_flag_before_it(run: Run) -> None:
+    settlement_id = run.decided("approve", "reject")
+    run.call(settlement_id, "reject", None, applied=False, received_at=NOON + timedelta(seconds=30))
+
+    assert compare(*run.record()).doubled == (
+        "the flag 2 of settlement settlement-0: different decisions were sent: approve, reject",
+    )
+
+
 def test_an_applied_decision_that_is_not_the_recorded_one_is_doubled(run: Run) -> None:
     run.decided("approve")
     run.cases[0] = msgspec.structs.replace(run.cases[0], decision="reject")
@@ -208,6 +227,13 @@ def test_a_settlement_still_screening_is_open_and_not_passed(run: Run) -> None:
 
     assert comparison.count(Fate.OPEN) == 1
     assert not comparison.holds
+
+
+def test_a_settlement_that_ended_unflagged_without_passing_is_open_and_not_passed(run: Run) -> None:
+    run.passed()
+    run.settlements[0] = msgspec.structs.replace(run.settlements[0], outcome="fail", state="ROLLED_BACK")
+
+    assert compare(*run.record()).count(Fate.OPEN) == 1
 
 
 def test_one_finding_is_enough_to_fail() -> None:

@@ -27,10 +27,10 @@ def mixed() -> Run:
     return run
 
 
-def summary_of(run: Run, goal: Goal) -> Summary:
+def summary_of(run: Run, goal: Goal, *trouble: str) -> Summary:
     platform, ledger = run.record()
     return summarised(
-        compare(platform, ledger), ledger, COUNTS, goal=goal, worker_starts=1, seconds=9.87, trouble=()
+        compare(platform, ledger), ledger, COUNTS, goal=goal, worker_starts=1, seconds=9.87, trouble=trouble
     )
 
 
@@ -61,9 +61,13 @@ def test_the_line_adds_up_and_the_json_says_the_same() -> None:
 
 
 def test_too_few_of_a_fate_or_a_missing_settlement_is_a_problem() -> None:
-    summary = summary_of(mixed(), Goal(6, {Fate.APPROVED: 5, Fate.HELD: 1}))
+    summary = summary_of(mixed(), Goal(6, {Fate.APPROVED: 5, Fate.HELD: 1}), "the chain is broken")
 
-    assert summary.problems == ("only 1 approved, not 5", "5 settlements instead of 6")
+    assert summary.problems == (
+        "only 1 approved, not 5",
+        "5 settlements instead of 6",
+        "the chain is broken",
+    )
 
 
 def test_what_is_lost_doubled_or_open_is_a_problem_told_in_full() -> None:
@@ -97,7 +101,7 @@ def test_the_table_has_a_row_a_flag() -> None:
 def test_stages_count_what_is_done_of_what_is_known() -> None:
     run = mixed()
     run.delivery("settlement-0", "settlement.state.compliance_cleared", status=503)
-    del run.events[0]
+    run.events[0] = msgspec.structs.replace(run.events[0], body_sha256="of a delivery without an answer")
 
     counted = {stage.name.strip(): (stage.done, stage.of) for stage in stages(8, *run.record())}
 
