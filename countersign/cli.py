@@ -36,6 +36,7 @@ DOORS: dict[str, Door] = {
     "ledger": Door("workers.ledger.commands:ledger", "worker", "Verify the hash-chained record."),
     "handlers": Door("workers.handler_commands:app", "worker", "Show the compliance handlers found here."),
     "webhook": Door("countersign.operations.commands:webhook", "all", "Register the receiver with KeyStone."),
+    "token": Door("countersign.operations.token_commands:app", "all", "Show the fleet's machine token."),
     "keygen": Door(
         "countersign.operations.keygen:app", "receiver", "Print a new key for SEAL_KEYS or LEDGER_KEYS."
     ),

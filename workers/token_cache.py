@@ -4,9 +4,12 @@ The names of the keys and the sealing key both derive from the client's credenti
 secret neither opens this token nor is held up by the pauses that a wrong one has earned.
 """
 
+import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
@@ -36,6 +39,15 @@ if not redis.call("SET", KEYS[2], "1", "NX", "PX", ARGV[2]) then return "too_soo
 redis.call("DEL", KEYS[1])
 return "fetch_another"
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """Where the token is kept, and who fetched it or fetches it now, as `host:process id`."""
+
+    key: str
+    fetched_by: str | None
+    fetching_by: str | None
 
 
 class RedisTokenCache:
@@ -77,7 +89,7 @@ class RedisTokenCache:
 
     def claim(self, lease: timedelta) -> str | None:
         """Become the one that fetches, for at most `lease`."""
-        proof = secrets.token_hex(16)
+        proof = f"{_who()} {secrets.token_hex(16)}"
         with _reachable():
             return proof if self._client.set(self._claim, proof, nx=True, px=lease) else None
 
@@ -90,7 +102,7 @@ class RedisTokenCache:
         """Keep a token, sealed, for as long as it lives; end any pause."""
         sealed = self._sealer.seal(token.to_bytes(), self._belongs_to)
         with _best_effort("store"), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.hset(self._token, mapping={"id": token.id, "sealed": sealed})
+            pipeline.hset(self._token, mapping={"id": token.id, "sealed": sealed, "by": _who()})
             pipeline.pexpire(self._token, token.life)
             pipeline.delete(self._pause, self._failures)
             pipeline.execute()
@@ -118,6 +130,18 @@ class RedisTokenCache:
             )
         return Dropped(became.decode() if isinstance(became, bytes) else became)
 
+    def keeping(self) -> Keeping:
+        """Say where the token is kept and who sees to it, for people."""
+        with _reachable(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.hget(self._token, "by")
+            pipeline.get(self._claim)
+            by, claim = pipeline.execute()
+        return Keeping(
+            key=self._token,
+            fetched_by=None if by is None else by.decode(),
+            fetching_by=None if claim is None else claim.decode().partition(" ")[0],
+        )
+
     def _opened(self, sealed: bytes) -> MachineToken | None:
         try:
             return MachineToken.from_bytes(self._sealer.open(sealed, self._belongs_to))
@@ -125,6 +149,10 @@ class RedisTokenCache:
             # Whoever changed it gains nothing: it is as if there were none, and a new one takes its place.
             _log.error("sealed_token_does_not_open")
             return None
+
+
+def _who() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _pause(stored: bytes, left: timedelta) -> Pause:

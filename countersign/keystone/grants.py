@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingScope:
-    """A scope that the token does not carry, and the calls that will answer 403 because of it."""
+    """A scope that the token does not carry, and the calls that answer 403 because of it."""
 
     scope: str
     calls: tuple[str, ...]

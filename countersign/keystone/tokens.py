@@ -22,8 +22,8 @@ from countersign.keystone.token_endpoint import LONGEST_FETCH, TokenEndpoint
 
 _log = structlog.get_logger(__name__)
 
-REFRESH_AHEAD = 0.1
-"""A token is renewed when between this part of its life and half of it is left: 2.4 to 1.2 h of 24 h."""
+REFRESH_AHEAD, LATEST_PART = 0.1, 0.5
+"""A token is renewed when between 10 % and half of that is left of its life: 2.4 to 1.2 h of 24 h."""
 
 UNUSED_END = 0.02
 """The last part of a token's life in which it is no longer used, at most `UNUSED_END_SECONDS`."""
@@ -40,6 +40,11 @@ class _Held:
     token: MachineToken
     good_until: float
     look_at: float
+
+
+def renewal_window(life: timedelta) -> tuple[timedelta, timedelta]:
+    """Return how long before its end a token is renewed, at the earliest and at the latest."""
+    return life * REFRESH_AHEAD, life * REFRESH_AHEAD * LATEST_PART
 
 
 class TokenSource:
@@ -126,7 +131,7 @@ class TokenSource:
     def _hold(self, token: MachineToken, left: timedelta) -> MachineToken | None:
         now, life, left_seconds = self._clock(), token.life.total_seconds(), left.total_seconds()
         good_until = now + left_seconds - min(UNUSED_END_SECONDS, life * UNUSED_END)
-        ahead = life * REFRESH_AHEAD * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret.
+        ahead = life * REFRESH_AHEAD * random.uniform(LATEST_PART, 1.0)  # noqa: S311 - jitter, no secret.
         if now >= good_until:
             return None
         self._held = _Held(token, good_until, look_at=now + max(left_seconds - ahead, 0.0))

@@ -8,8 +8,8 @@ from countersign.redis_url import RedisUrl, cache_url
 from countersign.settings import KeyList, ProcessSettings, SecretList
 
 
-class OperatorSettings(ProcessSettings):
-    """What the commands of `countersign webhook` need: KeyStone, and the store that the receivers read."""
+class ClientSettings(ProcessSettings):
+    """What a command needs to reach KeyStone as the workers do: with the fleet's token and budget."""
 
     process_name: ClassVar[str] = "command line"
     may_hold_every_secret: ClassVar[bool] = True
@@ -23,11 +23,16 @@ class OperatorSettings(ProcessSettings):
     client_secret: SecretStr
     redis_url: RedisUrl
     cache_url: RedisUrl | None = None
-    seal_keys: KeyList = Field(min_length=1)
-    webhook_secrets: SecretList = Field(default=[])
 
     @property
     def cache_address(self) -> str:
         """Where the sealed secrets, the token and the budget are."""
         given = self.cache_url
         return given.get_secret_value() if given else cache_url(self.redis_url.get_secret_value())
+
+
+class OperatorSettings(ClientSettings):
+    """What the commands of `countersign webhook` need besides: the store that the receivers read."""
+
+    seal_keys: KeyList = Field(min_length=1)
+    webhook_secrets: SecretList = Field(default=[])
