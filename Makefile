@@ -35,10 +35,10 @@ demo: $(VENV)/.installed ## Show the whole system at work on made-up settlements
 	@$(BIN)/countersign demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests that need Python only.
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not full" $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not full" $(ARGS)
 
 test-full: $(VENV)/.installed-dev ## Run all tests, with those that need Debian's redis-server.
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-dev ## Run the gates: lint, format, types, import order, spelling, compose schema.
 	@$(BIN)/ruff check
