@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from countersign.sandbox.demo import programs, valkey
@@ -16,6 +17,7 @@ from countersign.sandbox.demo.keeping import Kept
 from countersign.sandbox.demo.ports import HOST, free_port
 from countersign.sandbox.demo.processes import Processes, ProcessFailed, Program
 from countersign.sandbox.demo.stopping import Interrupted, Stopping, TookTooLong
+from tests.demo.demo_run import lives
 from tests.services.waiting import eventually
 
 PARENT_OF_ONE = """
@@ -39,11 +41,7 @@ def python(name: str, code: str, *arguments: str, printing: bool = False) -> Pro
 
 
 def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return not psutil.pid_exists(pid) or not lives(psutil.Process(pid))
 
 
 def test_a_child_that_its_parent_left_behind_is_stopped_too(tmp_path: Path, stopping: Stopping) -> None:
