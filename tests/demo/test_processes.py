@@ -41,7 +41,10 @@ def python(name: str, code: str, *arguments: str, printing: bool = False) -> Pro
 
 
 def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or not lives(psutil.Process(pid))
+    try:
+        return not lives(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_child_that_its_parent_left_behind_is_stopped_too(tmp_path: Path, stopping: Stopping) -> None:
@@ -111,6 +114,16 @@ def test_a_signal_ends_a_wait_and_starts_nothing_more(tmp_path: Path, number: si
 
     assert interrupted.value.signal_number == number
     assert signal.getsignal(number) is before
+
+
+def test_a_demo_under_nohup_goes_on_when_its_terminal_closes() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stopping() as stopping:
+            signal.raise_signal(signal.SIGHUP)
+            stopping.check()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_ends_is_started_anew_but_not_for_ever(tmp_path: Path, stopping: Stopping) -> None:

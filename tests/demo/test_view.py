@@ -133,10 +133,12 @@ def test_a_pipe_gets_each_stage_once_and_no_colours() -> None:
     console = console_for_people()
     assert not console.is_terminal
     console.file = io.StringIO()
+    console.print("[/log] has brackets")
 
     text = shown(console)
 
     assert "\x1b" not in text
+    assert text.startswith("[/log] has brackets\n")
     assert text.count("settlements created") == 1
     assert "settlements created                 5/5" in text
     assert "limits: approve" in text

@@ -54,6 +54,7 @@ class Parts:
     """What a run is made of, built once by `run_demo`."""
 
     options: Options
+    plan: Sequence[Planned]
     console: Console
     stopping: Stopping
     processes: Processes
@@ -86,6 +87,7 @@ def run_demo(options: Options, console: Console) -> int:
         site = programs.Site(folder=folder)
         parts = Parts(
             options=options,
+            plan=mix(options.settlements, options.seed),
             console=console,
             stopping=stopping,
             processes=processes,
@@ -119,24 +121,23 @@ def _start(parts: Parts) -> None:
 
 
 def _play(parts: Parts) -> Outcome:
-    plan = mix(parts.options.settlements, parts.options.seed)
     ledger = LedgerReader(parts.processes, parts.site, glancing=parts.console.is_terminal)
     with Live(parts.console) as live:
 
         def each_time(platform: PlatformRecord, ledger: LedgerRecord) -> None:
             parts.system.keep()
-            live.show(stages(len(plan), platform, ledger))
+            live.show(stages(len(parts.plan), platform, ledger))
 
         watch = Watch(parts.control, parts.queue, ledger, parts.stopping, each_time)
-        expiring = _send(parts, plan, watch)
+        expiring = _send(parts, watch)
         return watch.until_quiet(expiring, seconds=parts.options.timeout_seconds)
 
 
-def _send(parts: Parts, plan: Sequence[Planned], watch: Watch) -> set[str]:
+def _send(parts: Parts, watch: Watch) -> set[str]:
     """Make all settlements, evenly over a few seconds, and return the ids of those that are to expire."""
-    pause = min(_PAUSE_SECONDS, _SENDING_SECONDS / len(plan))
+    pause = min(_PAUSE_SECONDS, _SENDING_SECONDS / len(parts.plan))
     expiring = set[str]()
-    for number, planned in enumerate(plan):
+    for number, planned in enumerate(parts.plan):
         settlement_id = parts.control.create(planned.wish)
         if planned.kind.fate is Fate.EXPIRED:
             expiring.add(settlement_id)
@@ -147,7 +148,6 @@ def _send(parts: Parts, plan: Sequence[Planned], watch: Watch) -> set[str]:
 
 
 def _conclude(parts: Parts, outcome: Outcome, began: float) -> Summary:
-    plan = mix(parts.options.settlements, parts.options.seed)
     trouble = [] if outcome.in_time else [f"the run was not over after {parts.options.timeout_seconds:g} s"]
     try:
         parts.processes.run(programs.verify(parts.site), seconds=_VERIFY_SECONDS)
@@ -157,7 +157,7 @@ def _conclude(parts: Parts, outcome: Outcome, began: float) -> Summary:
         outcome.comparison,
         outcome.ledger,
         parts.control.counts(),
-        goal=Goal(len(plan), least(plan)),
+        goal=Goal(len(parts.plan), least(parts.plan)),
         worker_starts=parts.system.worker_starts,
         seconds=time.monotonic() - began,
         trouble=trouble,
@@ -172,7 +172,7 @@ def _show(parts: Parts, outcome: Outcome, summary: Summary) -> None:
         parts.console.print(_addresses(parts.site), soft_wrap=True)
     parts.console.print(summary.line, style="bold red" if summary.problems else "bold green", soft_wrap=True)
     if parts.options.as_json:
-        parts.console.print(summary.json, markup=False, soft_wrap=True)
+        parts.console.print(summary.json, soft_wrap=True)
 
 
 def _stay(parts: Parts) -> None:

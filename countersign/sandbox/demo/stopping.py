@@ -39,6 +39,8 @@ class Stopping:
     def __enter__(self) -> Self:
         """Take the signals over (from the main thread only, as Python wants it)."""
         for number in self._SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # `nohup` wants it to go on when the terminal closes.
             self._before[number] = signal.signal(number, self._note)
         return self
 

@@ -24,9 +24,12 @@ _STYLES = {"approve": "green", "reject": "red", "hold": "yellow"}
 
 
 def console_for_people() -> Console:
-    """Make a console: colours and live lines on a terminal, plain text of one width into a pipe."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+    """Make a console: colours and live lines on a terminal, plain text of one width into a pipe.
+
+    Square brackets are text: the last lines of a log have some.
+    """
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=_PIPED_WIDTH)
 
 
 class Row(NamedTuple):
