@@ -13,7 +13,7 @@ from countersign.operations.connection import connected, opened_cache, told_in_o
 from countersign.operations.settings import ClientSettings
 from countersign.operations.token import ScopeSheet, TokenSheet, token_sheet
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 EXIT_SCOPE_MISSING = 1
 
