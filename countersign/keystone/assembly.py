@@ -19,6 +19,9 @@ from countersign.keystone.transport import Transport
 
 _log = structlog.get_logger(__name__)
 
+KEEP_ALIVE_SECONDS = 3.0
+"""Idle connections are closed by us first: one that the server closes under a decision leaves it unknown."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -75,7 +78,11 @@ def keystone_client(
     http = httpx.Client(
         base_url=access.api_url,
         follow_redirects=False,
-        limits=httpx.Limits(max_connections=access.connections, max_keepalive_connections=access.connections),
+        limits=httpx.Limits(
+            max_connections=access.connections,
+            max_keepalive_connections=access.connections,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+        ),
         transport=http_transport,
     )
     endpoint = TokenEndpoint(

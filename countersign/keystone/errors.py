@@ -19,10 +19,11 @@ from enum import StrEnum
 
 
 class KeystoneError(Exception):
-    """A call to KeyStone did not give what was asked for."""
+    """A call to KeyStone did not give what was asked for. `reason` is the message without advice on when."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
+        self.reason = message
         self.status = status
 
 
@@ -34,8 +35,12 @@ class TryAgainLater(KeystoneError):
     """
 
     def __init__(self, message: str, *, after: timedelta, status: int | None = None) -> None:
-        super().__init__(f"{message}; try again in {after.total_seconds():.1f} s", status=status)
+        super().__init__(message, status=status)
         self.after = after
+
+    def __str__(self) -> str:
+        """Say why, and when the same call may work."""
+        return f"{self.reason}; try again in {self.after.total_seconds():.1f} s"
 
 
 class AnswerUnreadable(TryAgainLater):

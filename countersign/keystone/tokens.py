@@ -162,16 +162,21 @@ class TokenSource:
         doubled = error.after * 2 ** min(self._cache.count_failure() - 1, 10)
         pause = max(error.after, min(doubled, longest)) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter.
         why = error.why if isinstance(error, CredentialsRefused) else None
-        self._cache.pause(Pause(message=str(error), left=pause, why=why, status=error.status))
+        self._cache.pause(Pause(message=error.reason, left=pause, why=why, status=error.status))
         self._hooks.on_token("refused" if refused else "failed")
         _log.error(
-            "machine_token_not_fetched", why=str(error), next_try_seconds=round(pause.total_seconds(), 1)
+            "machine_token_not_fetched", why=error.reason, next_try_seconds=round(pause.total_seconds(), 1)
         )
 
     def _renew_aside(self) -> None:
         # In a thread of its own: the caller has a token that lives, and must not wait for a slow endpoint.
-        if self._renewing.acquire(blocking=False):
+        if not self._renewing.acquire(blocking=False):
+            return
+        try:
             threading.Thread(target=self._renew, name="keystone-token", daemon=True).start()
+        except RuntimeError:
+            # No thread is to be had, which is no reason to fail a caller: a later one will try.
+            self._renewing.release()
 
     def _renew(self) -> None:
         try:

@@ -123,6 +123,59 @@ def test_a_token_is_not_renewed_before_its_time(
     assert not [thread for thread in threading.enumerate() if thread.name == "keystone-token"]
 
 
+def test_a_renewal_that_cant_be_started_fails_no_caller(
+    sources: Callable[[], TokenSource], clock: Clock, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = sources()
+    source.token()
+    clock.now += 23 * HOUR
+
+    def no_threads(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_threads)
+        assert source.token().value == "token-1"
+        assert source.token().value == "token-1"
+
+    eventually(lambda: source.token().value == "token-2", 5)
+    assert issuer.requests == 2
+
+
+def test_an_old_token_whose_renewal_another_process_pays_for_is_replaced_without_a_request(
+    sources: Callable[[], TokenSource], clock: Clock, issuer: Issuer
+) -> None:
+    first, second = sources(), sources()
+    assert first.token().id == second.token().id
+    clock.now += 23 * HOUR
+    eventually(lambda: first.token().value == "token-2", 5)
+
+    eventually(lambda: second.token().value == "token-2", 5)
+
+    assert issuer.requests == 2
+
+
+def test_a_token_about_to_end_is_not_used_any_more(sources: Callable[[], TokenSource], clock: Clock) -> None:
+    source = sources()
+    source.token()
+    clock.now += 24 * HOUR - 5
+
+    assert source.token().value == "token-2"
+    assert sources().token().value == "token-2"
+
+
+def test_an_error_that_everybody_keeps_says_when_only_once(
+    sources: Callable[[], TokenSource], issuer: Issuer
+) -> None:
+    issuer.respond = lambda: httpx.Response(503)
+    source = sources()
+    for _ in range(2):
+        with pytest.raises(TryAgainLater) as later:
+            source.token()
+
+    assert str(later.value).count("try again") == 1
+
+
 def test_an_expiry_without_any_warning_costs_one_request(
     sources: Callable[[], TokenSource], clock: Clock, issuer: Issuer
 ) -> None:
