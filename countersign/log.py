@@ -103,6 +103,8 @@ def configure_logging(process: str, *, level: str = "INFO", readable: bool | Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in ("httpx", "httpcore"):  # They tell of each call what our own lines and metrics tell better.
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _named(process: str) -> Any:  # noqa: ANN401 - structlog's processor type is this loose.

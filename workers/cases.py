@@ -112,22 +112,22 @@ class Reading:
     sequence: int | None = None
 
 
-def find_pause(state: str, history: Iterable[HistoryEvent], flag_state: str | None) -> Pause | None:
-    """Find the pause that a flag speaks of, or None if it is over.
+def find_pause(state: str, history: Iterable[HistoryEvent]) -> Pause | None:
+    """Find where a flagged settlement waits, or None if it is over.
 
-    The flag names a state only sometimes. Where it does, and the history shows that the settlement has left
-    that state and is not in it now, the flag is a late repeat. In doubt the settlement counts as paused where
-    it is: a decision that nobody waits for is answered 409, a flag that is dropped is lost.
+    It counts as paused where it is, even if the flag names another state: a recheck may pause a settlement
+    where it stands and send a flag that looks exactly like the first. A decision that nobody waits for is
+    answered 409; a flag that is dropped is lost.
     """
-    events = sorted(history, key=lambda event: event.sequence)
-    if state in TERMINAL_STATES:
+    return None if state in TERMINAL_STATES else _last_entry(state, history)
+
+
+def left_pause(flag_state: str | None, state: str, history: Iterable[HistoryEvent]) -> Pause | None:
+    """Find the earlier pause that a flag names, if it was left since: the flag may be a late repeat."""
+    events = list(history)
+    if flag_state in {None, state} or all(event.from_state != flag_state for event in events):
         return None
-    if flag_state not in {None, state} and any(event.from_state == flag_state for event in events):
-        return None
-    entered = [event for event in events if event.to_state == state]
-    if not entered:
-        return Pause(state=state, sequence=None)
-    return Pause(state=state, sequence=entered[-1].sequence, content_hash=entered[-1].content_hash)
+    return _last_entry(str(flag_state), events)
 
 
 def read_pause(
@@ -194,6 +194,14 @@ def moves_forward(
     if occurred_at == known_at:
         return previous_state == known_state
     return occurred_at > known_at
+
+
+def _last_entry(state: str, history: Iterable[HistoryEvent]) -> Pause:
+    entered = [event for event in history if event.to_state == state]
+    if not entered:
+        return Pause(state=state, sequence=None)
+    last = max(entered, key=lambda event: event.sequence)
+    return Pause(state=state, sequence=last.sequence, content_hash=last.content_hash)
 
 
 def _shown_by(event: HistoryEvent, pause: Pause, timeout_at: datetime | None) -> Shown | None:

@@ -100,11 +100,14 @@ class PretendKeystone:
         if self.waiting:
             self._leave(decision, "user:officer")
 
-    def flag_again(self) -> None:
-        """A recheck takes a cleared settlement back and flags it again."""
-        if self.state == CLEARED:
+    def flag_again(self, *, in_place: bool = False) -> None:
+        """A recheck flags a cleared settlement again: it takes it back, or pauses it where it is."""
+        if self.state != CLEARED or self.waiting:
+            return
+        self.waiting = True
+        if not in_place:
             self._record(CLEARED, CHECKING)
-            self.state, self.waiting = CHECKING, True
+            self.state = CHECKING
 
     def time_out(self) -> None:
         """The deadline passes."""

@@ -16,6 +16,7 @@ from workers.cases import (
     Step,
     ending,
     find_pause,
+    left_pause,
     moves_forward,
     next_step,
     read_pause,
@@ -58,13 +59,13 @@ def read(state: str, *after: HistoryEvent, pause: Pause = AT_TWO) -> Reading:
 
 class TestFindingThePauseOfAFlag:
     def test_it_is_where_the_settlement_last_came_to_its_state(self) -> None:
-        assert find_pause(CHECKING, PAUSED, CHECKING) == AT_TWO
+        assert find_pause(CHECKING, PAUSED) == AT_TWO
 
     def test_history_in_any_order_tells_the_same(self) -> None:
-        assert find_pause(CHECKING, PAUSED[::-1], CHECKING) == AT_TWO
+        assert find_pause(CHECKING, PAUSED[::-1]) == AT_TWO
 
     def test_a_flag_recorded_as_an_event_of_its_own_is_the_pause(self) -> None:
-        pause = find_pause(CHECKING, [*PAUSED, event(3, CHECKING, CHECKING)], CHECKING)
+        pause = find_pause(CHECKING, [*PAUSED, event(3, CHECKING, CHECKING)])
 
         assert pause is not None
         assert pause.sequence == 3
@@ -72,29 +73,31 @@ class TestFindingThePauseOfAFlag:
     def test_a_recheck_that_comes_back_to_the_state_is_another_pause(self) -> None:
         rechecked = [*PAUSED, event(3, CHECKING, CLEARED), event(4, CLEARED, CHECKING)]
 
-        pause = find_pause(CHECKING, rechecked, CHECKING)
+        pause = find_pause(CHECKING, rechecked)
 
         assert pause is not None
         assert pause.sequence == 4
 
-    def test_a_flag_of_a_state_that_was_left_is_over(self) -> None:
-        assert find_pause(CLEARED, [*PAUSED, event(3, CHECKING, CLEARED)], CHECKING) is None
-
-    def test_a_flag_that_names_no_state_counts_where_the_settlement_is(self) -> None:
+    def test_it_is_where_the_settlement_is_whatever_state_the_flag_names(self) -> None:
         """In doubt: a decision that nobody waits for is answered 409, a flag that is dropped is lost."""
-        pause = find_pause(DEPOSITS, [*PAUSED, event(3, CHECKING, DEPOSITS)], None)
+        pause = find_pause(DEPOSITS, [*PAUSED, event(3, CHECKING, DEPOSITS)])
 
         assert pause == Pause(state=DEPOSITS, sequence=3, content_hash="hash-3")
 
-    def test_a_state_that_the_history_never_saw_is_no_reason_to_drop_a_flag(self) -> None:
-        assert find_pause(CHECKING, PAUSED, "FLAGGED") == AT_TWO
+    def test_a_pause_that_the_flag_names_and_that_was_left_is_found_beside_it(self) -> None:
+        history = [*PAUSED, event(3, CHECKING, CLEARED)]
+
+        assert left_pause(CHECKING, CLEARED, history) == AT_TWO
+        assert left_pause(None, CLEARED, history) is None
+        assert left_pause(CLEARED, CLEARED, history) is None
+        assert left_pause("FLAGGED", CLEARED, history) is None
 
     def test_without_any_history_the_pause_has_no_sequence(self) -> None:
-        assert find_pause(CHECKING, [], None) == Pause(state=CHECKING, sequence=None)
+        assert find_pause(CHECKING, []) == Pause(state=CHECKING, sequence=None)
 
     @pytest.mark.parametrize("state", ["FINALIZED", "ROLLED_BACK", "TIMED_OUT"])
     def test_a_finished_settlement_waits_for_nothing(self, state: str) -> None:
-        assert find_pause(state, PAUSED, None) is None
+        assert find_pause(state, PAUSED) is None
 
 
 class TestReadingWhatBecameOfAPause:

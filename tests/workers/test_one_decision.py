@@ -40,10 +40,10 @@ class OneSettlement(RuleBasedStateMachine):
         """KeyStone sends the flag again; it looks exactly the same."""
         self.one.flag(verdict, fault)
 
-    @rule(verdict=VERDICTS, fault=FAULTS)
-    def flag_again(self, verdict: Verdict, fault: Fault) -> None:
+    @rule(verdict=VERDICTS, fault=FAULTS, in_place=st.booleans())
+    def flag_again(self, verdict: Verdict, fault: Fault, *, in_place: bool) -> None:
         """A recheck flags it once more, with an event that looks exactly like the first."""
-        self.one.keystone.flag_again()
+        self.one.keystone.flag_again(in_place=in_place)
         self.one.flag(verdict, fault)
 
     @rule(seconds=WAITS, verdict=VERDICTS, fault=FAULTS)

@@ -100,14 +100,20 @@ class TestAnAnswerThatNeverCame:
         assert [sent.decision for sent in one.keystone.sent] == ["approve"]
         assert one.mind.asked == 1
 
-    def test_nothing_is_read_while_it_may_still_arrive(self, one: OneCase) -> None:
+    def test_nothing_is_sent_again_while_it_may_still_arrive(self, one: OneCase) -> None:
         one.flag(Verdict.APPROVE, Fault.CRASH_BEFORE)
-        reads = one.keystone.reads
 
         one.work(LEASE.total_seconds() + 1)
 
-        assert one.keystone.reads == reads
+        assert one.keystone.sent == []
         assert one.states() == ["submitted"]
+
+    def test_but_what_was_applied_is_seen_at_once(self, one: OneCase) -> None:
+        one.flag(Verdict.APPROVE, Fault.REPLY_LOST)
+
+        one.work(1)
+
+        assert one.states() == ["confirmed"]
 
     @pytest.mark.parametrize("crash", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
     def test_a_worker_that_dies_around_its_post_is_followed_by_one_that_finishes(
@@ -159,15 +165,29 @@ class TestOthersDecideFirst:
 
         assert one.states() == ["conflict"]
 
-    def test_a_flag_that_is_over_when_it_is_read_is_superseded_without_asking_anyone(
+    def test_a_settlement_that_is_finished_when_it_is_read_is_superseded_without_asking_anyone(
         self, one: OneCase
     ) -> None:
-        one.keystone.decide_in_dashboard(Decision.APPROVE)
+        one.keystone.decide_in_dashboard(Decision.REJECT)
 
         one.flag(Verdict.APPROVE)
 
         assert one.states() == ["superseded"]
         assert one.mind.asked == 0
+
+    @pytest.mark.parametrize(
+        ("verdict", "state"), [(Verdict.APPROVE, "matched"), (Verdict.REJECT, "conflict")]
+    )
+    def test_a_flag_whose_pause_was_left_is_compared_with_how_it_was_left(
+        self, one: OneCase, verdict: Verdict, state: str
+    ) -> None:
+        one.keystone.decide_in_dashboard(Decision.APPROVE)
+
+        one.flag(verdict)
+
+        assert one.states() == [state]
+        assert one.cases()[0]["pause_sequence"] == 2
+        assert [sent.applied for sent in one.keystone.sent] == [False]
 
     def test_a_conflict_at_the_post_itself_is_read_and_told(self, one: OneCase) -> None:
         decide = one.keystone.decide
@@ -182,6 +202,28 @@ class TestOthersDecideFirst:
 
         assert one.states() == ["conflict"]
         assert one.answers() == [("conflict", 409)]
+
+
+class TestFlagsThatLookTheSame:
+    def test_a_late_repeat_is_read_again_and_superseded(self, one: OneCase) -> None:
+        one.flag(Verdict.APPROVE)
+
+        one.flag(Verdict.APPROVE)
+
+        assert one.states() == ["confirmed", "superseded"]
+        assert one.cases()[1]["repeat_of"] == one.cases()[0]["case_id"]
+        assert [sent.applied for sent in one.keystone.sent] == [True, False]
+
+    @pytest.mark.parametrize("in_place", [True, False])
+    def test_a_recheck_is_decided_even_after_a_late_repeat(self, one: OneCase, *, in_place: bool) -> None:
+        one.flag(Verdict.APPROVE)
+        one.flag(Verdict.APPROVE)
+
+        one.keystone.flag_again(in_place=in_place)
+        one.flag(Verdict.APPROVE)
+
+        assert one.states() == ["confirmed", "superseded", "confirmed"]
+        assert one.decisions() == {2: "approve", None: "approve", 3 if in_place else 4: "approve"}
 
 
 class TestKeyStoneCannotBeAsked:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, update
 
-from workers.cases import CaseState, Reading
+from workers.cases import CaseState, Pause, Reading
 from workers.ledger.books import Books, LeaseLost
 from workers.ledger.chain import Entry, append
 from workers.ledger.columns import new_id
@@ -18,12 +18,16 @@ from workers.ledger.tables import CASES, REVIEWS, SUBMISSIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a case ends: its last state, one line for people, and what KeyStone showed."""
+    """How a case ends: its last state, one line for people, and what KeyStone showed.
+
+    `pause` is given where the case turned out to be about another pause than the one that was judged.
+    """
 
     state: CaseState
     note: str
     reading: Reading | None = None
     repeat_of: str | None = None
+    pause: Pause | None = None
     answered: tuple[Intent, Answer] | None = None
 
 
@@ -57,12 +61,22 @@ def _ended(connection: Connection, record: CaseRecord, ending: Ending, now: date
             repeat_of=ending.repeat_of,
             ended_at=now,
             lease_until=None,
+            **_pause_of(ending),
         )
         .returning(CASES)
     ).one_or_none()
     if row is None:
         raise LeaseLost(f"case {record.id} was claimed by another worker: it is not ended here")
     return row
+
+
+def _pause_of(ending: Ending) -> dict[str, Any]:
+    """Give the pause back that a superseded case never had: the next flag may really be about it."""
+    if ending.state is CaseState.SUPERSEDED:
+        return {"pause_sequence": None}
+    if ending.pause is not None:
+        return {"pause_sequence": ending.pause.sequence, "pause_hash": ending.pause.content_hash}
+    return {}
 
 
 def _close_what_hangs_on_it(

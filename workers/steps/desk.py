@@ -13,7 +13,7 @@ from countersign.settlement import Settlement
 from workers.cases import CaseState, Pause, Reading, Shown, read_pause
 from workers.judging import Judging
 from workers.leases import LeaseKeeper
-from workers.ledger import claims, endings
+from workers.ledger import claims, endings, judgements
 from workers.ledger.books import Books
 from workers.ledger.endings import Ending
 from workers.ledger.record import CaseRecord
@@ -67,6 +67,13 @@ class Desk:
         return read_pause(
             pause, seen.settlement.state, seen.history, timeout_at=timeout_at, client_id=self.client_id
         )
+
+    def case_at(self, record: CaseRecord, pause: Pause) -> str | None:
+        """Find another case that has had this pause already."""
+        if pause.sequence is None:
+            return None
+        earlier = judgements.case_at_pause(self.books, record.settlement_id, pause.sequence)
+        return None if earlier == record.id else earlier
 
     def end(self, record: CaseRecord, how: Ending) -> None:
         """End a case, and tell."""

@@ -8,7 +8,7 @@ from countersign.case import Case
 from countersign.settlement import Settlement
 from countersign.verdict import Decision, Verdict
 from countersign.votes import TryLater
-from workers.cases import CaseState, Pause, find_pause, was_deposited
+from workers.cases import CaseState, find_pause, was_deposited
 from workers.judging import Judgement
 from workers.ledger import judgements
 from workers.ledger.endings import Ending
@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 def judge(desk: Desk, record: CaseRecord) -> None:
     """Judge a case that was never decided. Its handlers are asked about what KeyStone shows now."""
     seen = desk.read(record)
-    pause = find_pause(seen.settlement.state, seen.history, record.flag_state)
+    pause = find_pause(seen.settlement.state, seen.history)
     if pause is None:
         desk.end_as_over(record, seen)
         return
-    earlier = _case_at(desk, record, pause)
+    earlier = desk.case_at(record, pause)
     if earlier is not None:
         note = f"the flag repeats that of {earlier}"
         desk.end(record, Ending(state=CaseState.SUPERSEDED, note=note, repeat_of=earlier))
@@ -36,13 +36,6 @@ def judge(desk: Desk, record: CaseRecord) -> None:
     judgement = _judgement(desk, record, case, deposited=was_deposited(seen.history))
     if judgement is not None:
         _record(desk, Judged(record=record, pause=pause, case=case, judgement=judgement))
-
-
-def _case_at(desk: Desk, record: CaseRecord, pause: Pause) -> str | None:
-    if pause.sequence is None:
-        return None
-    earlier = judgements.case_at_pause(desk.books, record.settlement_id, pause.sequence)
-    return None if earlier == record.id else earlier
 
 
 def _case(desk: Desk, record: CaseRecord, settlement: Settlement) -> Case:

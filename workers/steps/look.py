@@ -16,7 +16,7 @@ def look(desk: Desk, record: CaseRecord) -> None:
 def has_ended(desk: Desk, record: CaseRecord) -> bool:
     """Read KeyStone, and end the case if its pause has ended."""
     seen = desk.read(record)
-    pause = record.pause or find_pause(seen.settlement.state, seen.history, record.flag_state)
+    pause = record.pause or find_pause(seen.settlement.state, seen.history)
     if pause is None:
         desk.end_as_over(record, seen)
         return True

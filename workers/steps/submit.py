@@ -5,13 +5,14 @@ intent, and no second POST follows an open question: KeyStone is read first, and
 gets the identical decision again.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import structlog
 
 from countersign.keystone.errors import CredentialsRefused, OutcomeUnknown, StateConflict, TryAgainLater
-from workers.cases import CaseState, Pause, ending, retry_delay
+from workers.cases import CaseState, Pause, Reading, ending, left_pause, retry_delay
 from workers.ledger import submissions
 from workers.ledger.endings import Ending
 from workers.ledger.record import CaseRecord
@@ -24,14 +25,14 @@ log = structlog.get_logger(__name__)
 
 def submit(desk: Desk, record: CaseRecord) -> None:
     """Send a decision that was recorded before, after making sure that its own pause still waits for it."""
+    if has_ended(desk, record) or record.pause is None:
+        return
     if record.unanswered_since is not None:
         again_at = record.unanswered_since + _may_still_arrive(desk)
         if desk.books.now() < again_at:
-            # The last call may still be on its way to KeyStone: reading now would prove nothing.
+            # It still waits, but the last call may be on its way: a second one now could meet another pause.
             desk.postpone(record, again_at - desk.books.now(), "the last call may still arrive")
             return
-    if has_ended(desk, record) or record.pause is None:
-        return
     intent = submissions.intend_again(desk.books, record)
     send(desk, record, record.pause, record.timeout_at, intent)
 
@@ -76,7 +77,7 @@ def _after_unknown(desk: Desk, record: CaseRecord, intent: Intent, status: int |
         return
     log.warning("decision_outcome_unknown", status=status)
     answer = Answer(told="unknown", status=status, known=False)
-    again_after = _may_still_arrive(desk)
+    again_after = retry_delay(record.attempts)
     submissions.record_answer(desk.books, record, intent, answer, again_after=again_after)
 
 
@@ -89,12 +90,29 @@ def _after_conflict(
     status: int | None,
 ) -> None:
     answer = Answer(told="conflict", status=status)
-    reading = desk.reading(pause, desk.read(record), timeout_at)
+    seen = desk.read(record)
+    reading = desk.reading(pause, seen, timeout_at)
     state = ending(intent.decision, reading)
-    if state is None:
-        log.info("not_waiting_yet")
-        again_after = retry_delay(record.attempts)
-        submissions.record_answer(desk.books, record, intent, answer, again_after=again_after)
+    if state is not None:
+        note = f"KeyStone no longer waited, and shows it {reading.shown}"
+        desk.end(record, Ending(state=state, note=note, reading=reading, answered=(intent, answer)))
         return
-    note = f"KeyStone no longer waited, and shows it {reading.shown}"
-    desk.end(record, Ending(state=state, note=note, reading=reading, answered=(intent, answer)))
+    left = left_pause(record.flag_state, seen.settlement.state, seen.history)
+    if left is not None:
+        how = _late_repeat(desk, record, left, desk.reading(left, seen, timeout_at), intent)
+        desk.end(record, replace(how, answered=(intent, answer)))
+        return
+    log.info("not_waiting_yet")
+    again_after = retry_delay(record.attempts)
+    submissions.record_answer(desk.books, record, intent, answer, again_after=again_after)
+
+
+def _late_repeat(desk: Desk, record: CaseRecord, left: Pause, reading: Reading, intent: Intent) -> Ending:
+    """Say how a case ends whose flag spoke of a pause that was left before we read it."""
+    earlier = desk.case_at(record, left)
+    if earlier is not None:
+        note = f"the flag repeats that of {earlier}, and KeyStone waits for nothing more"
+        return Ending(state=CaseState.SUPERSEDED, note=note, repeat_of=earlier, reading=reading)
+    state = ending(intent.decision, replace(reading, by_us=False)) or CaseState.SUPERSEDED
+    note = f"the pause of the flag was over before it was read: KeyStone shows it {reading.shown}"
+    return Ending(state=state, note=note, reading=reading, pause=left)

@@ -1,0 +1,135 @@
+"""The whole product as real processes: sandbox, receiver, workers, on the database that a test asks for."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.ports import free_port
+from tests.services.processes import COUNTERSIGN, Processes, Running, run
+from tests.services.sandbox import SandboxProcess
+from tests.services.valkey import ValkeyDatabases
+from tests.services.waiting import eventually
+from workers.ledger import listing
+from workers.ledger.opening import open_books
+from workers.settings import LedgerSettings
+
+POLICY = """
+[powers]
+auto_approve = ["*"]
+auto_reject = ["*"]
+
+[handlers.limits.settings]
+default = "1000000000"
+
+[handlers.wallet_list.settings]
+approve_when = "none_denied"
+
+[[handlers.wallet_list.settings.deny]]
+address = "0x00000000000000000000000000000000000000ff"
+owner = "compliance"
+reason = "so that the list is not empty, which proves nothing"
+"""
+
+
+def new_key() -> str:
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+class Whole:
+    """Everything that runs, and what it holds."""
+
+    def __init__(
+        self, processes: Processes, valkey: ValkeyDatabases, database_url: str, folder: Path
+    ) -> None:
+        self._processes = processes
+        self._folder = folder
+        self.valkey = valkey
+        self.sandbox = SandboxProcess(processes)
+        self.webhook_secret = "whsec_" + os.urandom(12).hex()
+        self.ledger = {
+            "COUNTERSIGN_KEYSTONE_ENVIRONMENT": "development",
+            "COUNTERSIGN_DATABASE_URL": database_url,
+            "COUNTERSIGN_LEDGER_KEYS": new_key(),
+        }
+        run(COUNTERSIGN, "migrate", environment={"COUNTERSIGN_DATABASE_URL": database_url})
+        self.books = open_books(LedgerSettings.from_environment(self.ledger))
+        self.receiver = self._start_receiver()
+        self.worker = self.start_worker()
+        self.receiver.wait_for_output("receiver_listening")
+        with self.sandbox.api() as api:
+            wish = {"url": f"{self.receiver_url}/webhooks/keystone", "secret": self.webhook_secret}
+            api.post("/v1/platforms/me/webhooks", json=wish).raise_for_status()
+
+    def start_worker(self, processes: int = 1) -> Running:
+        policy = self._folder / "policy.toml"
+        policy.write_text(POLICY, encoding="utf-8")
+        environment = {
+            **self.ledger,
+            "COUNTERSIGN_KEYSTONE_API_URL": self.sandbox.url,
+            "COUNTERSIGN_KEYSTONE_TOKEN_URL": self.sandbox.token_url,
+            "COUNTERSIGN_CLIENT_ID": self.sandbox.client_id,
+            "COUNTERSIGN_CLIENT_SECRET": self.sandbox.client_secret,
+            "COUNTERSIGN_REDIS_URL": self.valkey.url,
+            "COUNTERSIGN_CACHE_URL": self.valkey.cache_url,
+            "COUNTERSIGN_POLICY_FILE": str(policy),
+            "COUNTERSIGN_LEASE_SECONDS": "3",
+            "COUNTERSIGN_JOURNAL_LEFT_SECONDS": "2",
+            "COUNTERSIGN_LOG_LEVEL": "DEBUG",
+        }
+        arguments = ("worker", f"--processes={processes}", "--threads=4")
+        return self._processes.countersign(*arguments, environment=environment)
+
+    def _start_receiver(self) -> Running:
+        port = free_port()
+        self.receiver_url = f"http://127.0.0.1:{port}"
+        environment = {
+            "COUNTERSIGN_KEYSTONE_ENVIRONMENT": "development",
+            "COUNTERSIGN_REDIS_URL": self.valkey.url,
+            "COUNTERSIGN_WEBHOOK_SECRETS": self.webhook_secret,
+            "COUNTERSIGN_LOG_LEVEL": "DEBUG",
+        }
+        return self._processes.countersign("receiver", "--port", str(port), environment=environment)
+
+    def close(self) -> None:
+        """Let go of what this process holds; the fixtures end the others."""
+        self.books.engine.dispose()
+        self.sandbox.stop()
+
+    def read(self, *command: str) -> Any:  # noqa: ANN401 - whatever JSON the command prints.
+        return json.loads(run(COUNTERSIGN, *command, "--json", environment=self.ledger))
+
+    def cases(self, settlement_id: str) -> list[dict[str, Any]]:
+        """Read the cases of a settlement straight from the ledger, newest first."""
+        return listing.list_cases(self.books, limit=0, settlement_id=settlement_id)[0]
+
+    def wait_for_case(self, settlement_id: str, state: str) -> dict[str, Any]:
+        def there() -> dict[str, Any]:
+            cases = self.cases(settlement_id)
+            found = [case for case in cases if case["state"] == state]
+            assert found, [(case["state"], case["why"], case["note"]) for case in cases]
+            return found[0]
+
+        return eventually(there, 30, f"a {state} case of {settlement_id}")
+
+
+@pytest.fixture
+def whole(processes: Processes, valkey: ValkeyDatabases, sqlite_url: str, tmp_path: Path) -> Iterator[Whole]:
+    """Run everything, on SQLite."""
+    running = Whole(processes, valkey, sqlite_url, tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def whole_on_postgres(
+    processes: Processes, valkey: ValkeyDatabases, postgres_url: str, tmp_path: Path
+) -> Iterator[Whole]:
+    """Run everything, on PostgreSQL."""
+    running = Whole(processes, valkey, postgres_url, tmp_path)
+    yield running
+    running.close()
