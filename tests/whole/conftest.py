@@ -12,8 +12,9 @@ import pytest
 from tests.services.ports import free_port
 from tests.services.processes import COUNTERSIGN, Processes, Running, run
 from tests.services.sandbox import SandboxProcess
-from tests.services.valkey import ValkeyDatabases
+from tests.services.valkey import ValkeyDatabases, ValkeyServer
 from tests.services.waiting import eventually
+from tests.services.warden import Warden
 from workers.ledger import listing
 from workers.ledger.opening import open_books
 from workers.settings import LedgerSettings
@@ -123,6 +124,27 @@ def whole(processes: Processes, valkey: ValkeyDatabases, sqlite_url: str, tmp_pa
     running = Whole(processes, valkey, sqlite_url, tmp_path)
     yield running
     running.close()
+
+
+@pytest.fixture(scope="module")
+def _one_for_all(
+    tmp_path_factory: pytest.TempPathFactory, warden: Warden, queue_server_binary: str
+) -> Iterator[Whole]:
+    folder = tmp_path_factory.mktemp("whole")
+    server = ValkeyServer(folder / "valkey", warden, binary=queue_server_binary).start()
+    processes = Processes(folder / "processes", warden)
+    running = Whole(processes, ValkeyDatabases(server, 0), f"sqlite:///{folder / 'ledger.sqlite3'}", folder)
+    yield running
+    running.close()
+    processes.end()
+    server.kill()
+
+
+@pytest.fixture
+def shared_whole(_one_for_all: Whole) -> Iterator[Whole]:
+    """Share one whole among the tests that break nothing: each begins with every switch at its default."""
+    yield _one_for_all
+    _one_for_all.sandbox.control.delete("/faults").raise_for_status()
 
 
 @pytest.fixture
