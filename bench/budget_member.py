@@ -48,13 +48,14 @@ class Cases:
         self._later: list[tuple[float, str, int, float]] = []
         self._lock = threading.Lock()
 
-    def next(self) -> tuple[str, int, float]:
+    def next(self) -> tuple[str, int, float] | None:
         """Return a settlement, its next step (0 fetch, 1 history, 2 decide), and since when it is ready."""
         with self._lock:
             if self._later and self._later[0][0] <= time.time():
                 _, settlement_id, step, ready = heapq.heappop(self._later)
                 return settlement_id, step, ready
-            return next(self._fresh), 0, 0.0
+            fresh = next(self._fresh, None)
+            return None if fresh is None else (fresh, 0, 0.0)
 
     def put_off(self, seconds: float, settlement_id: str, step: int, ready: float) -> None:
         """Put a case aside until it is due."""
@@ -86,7 +87,11 @@ def work_with_ours(told: dict[str, Any], record: Record) -> None:
 
 
 def _one_turn(client: KeystoneClient, cases: Cases, record: Record) -> None:
-    settlement_id, step, ready = cases.next()
+    case = cases.next()
+    if case is None:
+        time.sleep(0.05)  # Every case waits for its time.
+        return
+    settlement_id, step, ready = case
     try:
         if step == 0:
             client.settlement(settlement_id)

@@ -105,7 +105,7 @@ class Budget:
         while True:
             pause = wait.recheck.total_seconds() + random.uniform(*_STAGGER_SECONDS[priority])  # noqa: S311 - jitter.
             if time.monotonic() + pause > give_up_at:
-                raise TryAgainLater("our share of the rate limit is used up", after=_spread(wait))
+                raise TryAgainLater("our share of the rate limit is used up", after=_spread(priority, wait))
             self._sleep(pause)
             answer = self._store.take(priority)
             if isinstance(answer, Permit):
@@ -113,6 +113,7 @@ class Budget:
             wait = answer
 
 
-def _spread(wait: Wait) -> timedelta:
+def _spread(priority: Priority, wait: Wait) -> timedelta:
     # Callers that all came back at the same instant would meet an empty window together once more.
-    return wait.until + timedelta(seconds=random.uniform(0.1, 2.0))  # noqa: S311 - jitter, no secret.
+    bounds = (0.05, 0.25) if priority == Priority.DECISION else (0.3, 2.0)
+    return wait.until + timedelta(seconds=random.uniform(*bounds))  # noqa: S311 - jitter, no secret.

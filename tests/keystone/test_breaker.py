@@ -127,10 +127,11 @@ def test_calls_that_were_under_way_when_it_opened_lengthen_nothing(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     fail(breaker)
+    clock.now += FIRST_PAUSE_SECONDS * 0.7
     for _ in range(32):
         breaker.failed(probe=False)
 
-    clock.now += FIRST_PAUSE_SECONDS * 1.3
+    clock.now += FIRST_PAUSE_SECONDS * 0.6
 
     assert enters(breaker) is True
 

@@ -157,6 +157,37 @@ def test_a_burst_of_sweeps_starves_neither_decisions_nor_fetches() -> None:
     assert sum(made.values()) == 480
 
 
+def book_that_saw(remaining: int, *, now: int, limit: int = 600) -> Book:
+    """Return a book after one call whose answer told this."""
+    book = Book()
+    permit = take(book, Priority.FETCH, now=now, share=SHARE)
+    assert isinstance(permit, Permit)
+    told = RateSeen(limit=limit, remaining=remaining, ends_in=timedelta(seconds=60))
+    observe(book, permit.window, told, now=now)
+    return book
+
+
+def granted(book: Book, priority: Priority, *, now: int) -> int:
+    """Take until the answer is no, and return how many calls that made."""
+    made = 0
+    while isinstance(take(book, priority, now=now, share=SHARE), Permit):
+        made += 1
+    return made
+
+
+def test_what_remains_bounds_us_whatever_our_share_is() -> None:
+    assert granted(book_that_saw(599, now=0), Priority.DECISION, now=1) == 479
+    assert granted(book_that_saw(40, now=0), Priority.FETCH, now=1) < 22
+    assert granted(book_that_saw(40, now=0), Priority.DECISION, now=1) == 34
+    assert granted(book_that_saw(0, now=0), Priority.DECISION, now=1) == 0
+
+
+def test_what_was_seen_a_while_ago_beside_others_is_tried_with_one_call() -> None:
+    assert granted(book_that_saw(300, now=0), Priority.DECISION, now=1500) == 1
+    assert granted(book_that_saw(300, now=0), Priority.DECISION, now=500) > 1
+    assert granted(book_that_saw(599, now=0), Priority.DECISION, now=1500) > 1
+
+
 def test_a_limit_that_changes_is_followed_up_and_down() -> None:
     fleet = Fleet(Limiter(600))
     end = run(fleet, 62)

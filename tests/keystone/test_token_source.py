@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from countersign.keystone.errors import TryAgainLater
 from countersign.keystone.hooks import Hooks
 from countersign.keystone.jwks import IssuerKeys
-from countersign.keystone.machine_token import MachineToken
+from countersign.keystone.machine_token import Hidden, MachineToken
 from countersign.keystone.token_cache import MemoryTokenCache
 from countersign.keystone.token_endpoint import ClientCredentials, TokenEndpoint
 from countersign.keystone.tokens import TokenSource
@@ -58,10 +58,27 @@ def issuer() -> Issuer:
     return Issuer()
 
 
+class BusyCache(MemoryTokenCache):
+    """A cache in which another process can store a token between our look and our claim."""
+
+    stored_in_between: MachineToken | None = None
+
+    def claim(self, lease: timedelta) -> str | None:
+        if self.stored_in_between is not None:
+            self.store(self.stored_in_between)
+        return super().claim(lease)
+
+
 @pytest.fixture
-def sources(clock: Clock, issuer: Issuer, told: Told) -> Iterator[Callable[[], TokenSource]]:
+def cache(clock: Clock) -> BusyCache:
+    return BusyCache(clock=clock)
+
+
+@pytest.fixture
+def sources(
+    cache: BusyCache, clock: Clock, issuer: Issuer, told: Told
+) -> Iterator[Callable[[], TokenSource]]:
     """Make token sources that share a cache, as the processes of a fleet do."""
-    cache = MemoryTokenCache(clock=clock)
     http = httpx.Client(transport=httpx.MockTransport(issuer))
     credentials = ClientCredentials(
         token_url="https://t.example/oauth/token", audience="a", client_id="c", client_secret="s"
@@ -162,6 +179,37 @@ def test_a_token_about_to_end_is_not_used_any_more(sources: Callable[[], TokenSo
 
     assert source.token().value == "token-2"
     assert sources().token().value == "token-2"
+
+
+def token_of_another() -> MachineToken:
+    return MachineToken(
+        value=Hidden("token-of-another"), life=timedelta(days=1), expires_at=datetime(2026, 1, 2, tzinfo=UTC)
+    )
+
+
+def test_a_token_that_another_process_stores_in_the_last_moment_is_taken(
+    sources: Callable[[], TokenSource], cache: BusyCache, issuer: Issuer
+) -> None:
+    cache.stored_in_between = token_of_another()
+
+    assert sources().token().value == "token-of-another"
+    assert issuer.requests == 0
+
+
+def test_a_renewal_that_another_process_makes_in_the_last_moment_is_taken(
+    sources: Callable[[], TokenSource], cache: BusyCache, clock: Clock, issuer: Issuer
+) -> None:
+    source = sources()
+    source.token()
+    clock.now += 23 * HOUR
+    cache.stored_in_between = token_of_another()
+
+    def renewed() -> bool:
+        clock.now += 1
+        return source.token().value == "token-of-another"
+
+    eventually(renewed, 5)
+    assert issuer.requests == 1
 
 
 def test_an_error_that_everybody_keeps_says_when_only_once(
