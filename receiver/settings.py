@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from countersign.redis_url import RedisUrl, cache_url
-from countersign.settings import KeyList, ProcessSettings, SecretList
+from countersign.settings import KeyList, SecretList
+from countersign.shared_settings import QueueSettings
 from receiver.secret_lines import parsed_secrets
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -15,14 +15,11 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
-class ReceiverSettings(ProcessSettings):
+class ReceiverSettings(QueueSettings):
     """What `docs/configuration.md` describes for the receiver."""
 
     process_name: ClassVar[str] = "receiver"
 
-    keystone_environment: Annotated[str, Field(min_length=1)]
-    redis_url: RedisUrl
-    cache_url: RedisUrl | None = None
     webhook_secrets: SecretList = Field(default=[])
     webhook_secrets_file: Path | None = None
     seal_keys: KeyList = Field(default=[])
@@ -58,12 +55,6 @@ class ReceiverSettings(ProcessSettings):
                 "for secrets that `countersign webhook register` stores"
             )
         return self
-
-    @property
-    def cache_address(self) -> str:
-        """Where the sealed secrets are: `CACHE_URL`, or the queue's next neighbour."""
-        given = self.cache_url
-        return given.get_secret_value() if given else cache_url(self.redis_url.get_secret_value())
 
     @property
     def stale_after(self) -> timedelta:

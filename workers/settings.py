@@ -3,14 +3,13 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from countersign.keystone.token_check import TokenVerify
-from countersign.redis_url import RedisUrl, cache_url
 from countersign.sealing import decoded_key
 from countersign.settings import KeyList, ProcessSettings
+from countersign.shared_settings import ClientSettings
 
 
 class MigrateSettings(ProcessSettings):
@@ -41,22 +40,14 @@ class LedgerSettings(MigrateSettings):
         return [decoded_key(key.get_secret_value()) for key in self.ledger_keys]
 
 
-class WorkerSettings(LedgerSettings):
+class WorkerSettings(LedgerSettings, ClientSettings):
     """What the deciding process needs, and nothing of the receiver's or the console's."""
 
     process_name: ClassVar[str] = "worker"
     may_hold_every_secret: ClassVar[bool] = False
 
-    keystone_api_url: str = "https://api.keystoneos.xyz"
-    keystone_token_url: str = "https://auth.keystoneos.xyz/oauth/token"  # noqa: S105 - an address.
-    keystone_audience: str = "https://api.keystoneos.xyz"
-    keystone_version: str | None = "0.1.0"
-    client_id: str = Field(min_length=1)
-    client_secret: SecretStr
     token_verify: TokenVerify = TokenVerify.WARN
     egress_address: str | None = None
-    redis_url: RedisUrl
-    cache_url: RedisUrl | None = None
     policy_file: Path | None = None
 
     rate_share: float = Field(default=0.8, gt=0, le=1)
@@ -69,18 +60,3 @@ class WorkerSettings(LedgerSettings):
     handler_memory_mb: int = Field(default=512, ge=64)
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-    @field_validator("keystone_api_url", "keystone_token_url")
-    @classmethod
-    def _whole_address(cls, value: str) -> str:
-        # The official SDK sends the client secret to the API's host when it is given a bare domain
-        # (keystone-api.md 6.18): so nothing but a whole address is taken here.
-        if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
-            raise ValueError("give the whole address, with https://")
-        return value.rstrip("/")
-
-    @property
-    def cache_address(self) -> str:
-        """Where the token and the budget are kept."""
-        given = self.cache_url
-        return given.get_secret_value() if given else cache_url(self.redis_url.get_secret_value())

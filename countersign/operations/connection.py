@@ -14,10 +14,10 @@ from countersign.keystone.client import KeystoneClient
 from countersign.keystone.errors import KeystoneError
 from countersign.log import configure_logging
 from countersign.operations.registration import RegistrationRefused
-from countersign.operations.settings import ClientSettings
 from countersign.operations.stored_secrets import TIMEOUT_SECONDS
 from countersign.sealing import SealBroken
 from countersign.settings import SettingsInvalid
+from countersign.shared_settings import ClientSettings
 from workers.budget import RedisBudgetStore
 from workers.token_cache import RedisTokenCache
 

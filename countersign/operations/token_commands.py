@@ -10,7 +10,7 @@ from rich.table import Table
 from countersign.keystone.calls import WORKER_CALLS
 from countersign.keystone.grants import missing_scopes
 from countersign.operations.connection import connected, opened_cache, told_in_one_line
-from countersign.operations.settings import ClientSettings
+from countersign.operations.settings import PersonSettings
 from countersign.operations.token import ScopeSheet, TokenSheet, token_sheet
 
 app = typer.Typer(add_completion=False)
@@ -28,7 +28,7 @@ def token(as_json: AsJson = False) -> None:
     a scope that a worker needs.
     """
     with told_in_one_line():
-        settings = ClientSettings.from_environment()
+        settings = PersonSettings.from_environment()
         with connected(settings) as client, opened_cache(settings) as (redis, cache):
             fetched = client.tokens.token()
             sheet = token_sheet(fetched, cache.keeping(), redis.connection_pool.connection_kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from countersign.operations.settings import OperatorSettings
 from countersign.sealing import new_key
 from countersign.settings import PREFIX, SECRET_NAMES, ProcessSettings
 from receiver.settings import ReceiverSettings
@@ -23,6 +24,7 @@ OURS: dict[str, type[ProcessSettings]] = {
     "receiver": ReceiverSettings,
     "worker": WorkerSettings,
     "migrate": MigrateSettings,
+    "operator": OperatorSettings,
 }
 MOUNTED = "/run/secrets/"
 FILE = "_FILE"
