@@ -13,8 +13,7 @@ from countersign.settings import SettingsInvalid
 from workers.composition import FLEET_PID
 from workers.fleet import Fleet, child_environ, dramatiq_command
 from workers.judging import open_judging
-from workers.ledger.engine import ledger_engine
-from workers.ledger.migrate import LedgerOutdated, require_newest
+from workers.ledger.opening import LedgerUnusable, open_books
 from workers.policy import PolicyInvalid
 from workers.registry import HandlersInvalid
 from workers.settings import WorkerSettings
@@ -51,10 +50,8 @@ def _checked_settings() -> WorkerSettings:
     try:
         settings = WorkerSettings.from_environment()
         open_judging(settings.policy_file, environ=os.environ, registry=CollectorRegistry()).close()
-        engine = ledger_engine(settings.database_url.get_secret_value())
-        require_newest(engine)
-        engine.dispose()
-    except (SettingsInvalid, PolicyInvalid, HandlersInvalid, LedgerOutdated) as trouble:
+        open_books(settings).engine.dispose()
+    except (SettingsInvalid, PolicyInvalid, HandlersInvalid, LedgerUnusable) as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(EXIT_UNUSABLE) from None
     return settings

@@ -109,6 +109,7 @@ def dramatiq_command(*, threads: int, shutdown_seconds: float) -> list[str]:
         "--skip-logging",
         "--worker-shutdown-timeout",
         str(int(shutdown_seconds * 1000)),
+        "--path",  # Left empty: else Dramatiq looks for modules in the current folder before ours.
     ]
 
 

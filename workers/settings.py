@@ -16,6 +16,7 @@ class MigrateSettings(ProcessSettings):
     """What `countersign migrate` needs: it changes tables, and opens nothing that is sealed in them."""
 
     process_name: ClassVar[str] = "migration"
+    may_hold_every_secret: ClassVar[bool] = True
 
     database_url: SecretStr
 
@@ -24,7 +25,6 @@ class LedgerSettings(MigrateSettings):
     """What it takes to open the ledger: for `cases`, `events` and `ledger`."""
 
     process_name: ClassVar[str] = "ledger command"
-    may_hold_every_secret: ClassVar[bool] = True
 
     keystone_environment: str = Field(min_length=1)
     ledger_keys: KeyList = Field(min_length=1)

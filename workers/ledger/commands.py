@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import OperationalError
 
 from countersign.settings import SettingsInvalid
 from workers.ledger import listing
@@ -16,8 +15,7 @@ from workers.ledger import migrate as migrations
 from workers.ledger.books import Books
 from workers.ledger.chain import broken_links, chain_lengths
 from workers.ledger.engine import ledger_engine
-from workers.ledger.migrate import LedgerOutdated
-from workers.ledger.opening import open_books
+from workers.ledger.opening import LedgerUnusable, open_books, troubles_named
 from workers.settings import LedgerSettings, MigrateSettings
 
 EXIT_BROKEN, EXIT_UNUSABLE = 1, 2
@@ -38,9 +36,12 @@ def bring_up_to_date() -> None:
     with _troubles_told():
         settings = MigrateSettings.from_environment()
         engine = ledger_engine(settings.database_url.get_secret_value())
-        before = migrations.current(engine)
-        migrations.upgrade(engine)
-        typer.echo(f"ledger: {before or 'no tables'} -> {migrations.current(engine)}")
+        try:
+            before = migrations.current(engine)
+            migrations.upgrade(engine)
+            typer.echo(f"ledger: {before or 'no tables'} -> {migrations.current(engine)}")
+        finally:
+            engine.dispose()
 
 
 @cases.callback()
@@ -132,13 +133,10 @@ def _open() -> Iterator[Books]:
 @contextmanager
 def _troubles_told() -> Iterator[None]:
     try:
-        yield
-    except (SettingsInvalid, LedgerOutdated) as trouble:
+        with troubles_named():
+            yield
+    except (SettingsInvalid, LedgerUnusable) as trouble:
         typer.echo(str(trouble), err=True)
-        raise typer.Exit(EXIT_UNUSABLE) from None
-    except OperationalError as trouble:
-        # The driver's message names the address; SQLAlchemy's would add the statement.
-        typer.echo(f"the ledger's database can't be used: {trouble.orig}", err=True)
         raise typer.Exit(EXIT_UNUSABLE) from None
 
 
