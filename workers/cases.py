@@ -33,6 +33,10 @@ FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=1)
 
 
+FOUND_BY_AGE = "(found by age)"
+"""What stands in the place of an event's name where no flag came: the case is only suspected."""
+
+
 class CaseState(StrEnum):
     """Where a case is in its life. The last five end it."""
 

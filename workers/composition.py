@@ -24,12 +24,14 @@ from workers.journal import Journal
 from workers.judging import Judging, open_judging
 from workers.leases import LeaseKeeper
 from workers.ledger import claims
-from workers.ledger.books import Books
+from workers.ledger.columns import new_id
 from workers.ledger.opening import open_books
 from workers.metrics import ClientMetrics, WorkerMetrics
 from workers.middleware import Lifecycle
+from workers.missed_flags import MissedFlags
 from workers.parent_watch import ParentWatch, still_child_of, still_runs
 from workers.parts import WorkerParts
+from workers.periodic import Periodic
 from workers.settings import WorkerSettings
 from workers.steps.desk import Desk, Timings
 from workers.sweep import Sweep, Wake
@@ -80,7 +82,8 @@ def _parts(
         journal=journal,
         intake=intake,
         keeper=keeper,
-        sweep=_sweep(settings, journal, intake, books, wake, metrics),
+        sweeping=_sweeping(settings, intake, desk, wake),
+        searching=_searching(settings, desk),
         watch=_watch(),
         redis_clients=clients,
     )
@@ -122,23 +125,31 @@ def _timings(settings: WorkerSettings) -> Timings:
     )
 
 
-def _sweep(
-    settings: WorkerSettings,
-    journal: Journal,
-    intake: Intake,
-    books: Books,
-    wake: Wake,
-    metrics: WorkerMetrics,
-) -> Sweep:
-    return Sweep(
-        journal=journal,
+def _sweeping(settings: WorkerSettings, intake: Intake, desk: Desk, wake: Wake) -> Periodic:
+    interval = timedelta(seconds=settings.sweep_seconds)
+    sweep = Sweep(
         intake=intake,
-        books=books,
+        books=desk.books,
         wake=wake,
-        metrics=metrics,
-        interval=timedelta(seconds=settings.sweep_seconds),
+        metrics=desk.metrics,
+        holder=new_id("sweeper"),
+        interval=interval,
         left_after=timedelta(seconds=settings.journal_left_seconds),
     )
+    return Periodic("sweep", interval, sweep.sweep)
+
+
+def _searching(settings: WorkerSettings, desk: Desk) -> Periodic:
+    every = timedelta(seconds=settings.search_seconds)
+    missed = MissedFlags(
+        desk.keystone,
+        desk.books,
+        desk.metrics,
+        holder=new_id("searcher"),
+        every=every,
+        suspect_after=timedelta(seconds=settings.suspect_after_seconds),
+    )
+    return Periodic("search", every, missed.search)
 
 
 def _watch() -> ParentWatch:

@@ -1,5 +1,8 @@
 """Intake: an event goes from the journal into the ledger, and only then out of the journal."""
 
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
 import structlog
 
 from countersign.keystone.events import Event, EventUnreadable, parse_event
@@ -20,6 +23,10 @@ class Intake:
         self._journal = journal
         self._books = books
         self._metrics = metrics
+
+    def leftovers(self, *, older_than: timedelta, now: datetime, most: int) -> Iterator[JournalEntry]:
+        """Find events that have waited in the journal for too long, oldest first."""
+        return self._journal.leftovers(older_than=older_than, now=now, most=most)
 
     def take(self, entry: JournalEntry, *, by: str) -> CaseRecord | None:
         """Record an event. Return the case that it opened, already claimed, if it opened one."""

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
-import structlog
-
-log = structlog.get_logger(__name__)
+from workers.periodic import Periodic
 
 Renew = Callable[[Mapping[str, int]], None]
 """Extends the claims on these cases, given by id and fence."""
@@ -24,20 +22,17 @@ class LeaseKeeper:
 
     def __init__(self, renew: Renew, lease: timedelta) -> None:
         self._renew = renew
-        self._interval_seconds = lease.total_seconds() / RENEWALS_A_LEASE
         self._held: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+        self._thread = Periodic("lease-keeper", lease / RENEWALS_A_LEASE, self.renew)
 
     def start(self) -> None:
         """Begin to renew."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop renewing, and wait for the thread to end."""
-        self._stopped.set()
-        self._thread.join()
+        """Stop renewing."""
+        self._thread.stop()
 
     @contextmanager
     def holding(self, case_id: str, fence: int) -> Iterator[None]:
@@ -51,17 +46,9 @@ class LeaseKeeper:
                 if self._held.get(case_id) == fence:
                     del self._held[case_id]
 
-    def renew_now(self) -> None:
-        """Renew once. A failure is logged: the leases then run out, and others take over."""
+    def renew(self) -> None:
+        """Renew once. Where that keeps failing, the leases run out, and others take over."""
         with self._lock:
             held = dict(self._held)
-        if not held:
-            return
-        try:
+        if held:
             self._renew(held)
-        except Exception:
-            log.exception("lease_renewal_failed", cases=len(held))
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._interval_seconds):
-            self.renew_now()

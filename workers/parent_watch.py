@@ -5,14 +5,16 @@ hard is safe by design: every step of a case survives the death of its worker.
 """
 
 import os
-import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import structlog
 
+from workers.periodic import Periodic
+
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_SECONDS = 0.5
+LOOK_EVERY = timedelta(seconds=0.5)
 EXIT_ORPHANED = 71
 
 
@@ -21,8 +23,7 @@ class ParentWatch:
 
     def __init__(self, alive: Sequence[Callable[[], bool]]) -> None:
         self._alive = alive
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="parent-watch", daemon=True)
+        self._thread = Periodic("parent-watch", LOOK_EVERY, self._look)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -30,13 +31,12 @@ class ParentWatch:
 
     def stop(self) -> None:
         """Stop watching."""
-        self._stopped.set()
+        self._thread.stop()
 
-    def _run(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY_SECONDS):
-            if not all(alive() for alive in self._alive):
-                log.error("orphaned", pid=os.getpid())
-                os._exit(EXIT_ORPHANED)
+    def _look(self) -> None:
+        if not all(alive() for alive in self._alive):
+            log.error("orphaned", pid=os.getpid())
+            os._exit(EXIT_ORPHANED)
 
 
 def still_child_of(parent: int) -> Callable[[], bool]:

@@ -8,8 +8,10 @@ from workers.intake import Intake
 from workers.journal import Journal
 from workers.leases import LeaseKeeper
 from workers.parent_watch import ParentWatch
+from workers.periodic import Periodic
 from workers.steps.desk import Desk
-from workers.sweep import Sweep
+
+SEARCH_GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class WorkerParts:
     journal: Journal
     intake: Intake
     keeper: LeaseKeeper
-    sweep: Sweep
+    sweeping: Periodic
+    searching: Periodic
     watch: ParentWatch
     redis_clients: tuple[Redis, ...]
 
@@ -28,11 +31,14 @@ class WorkerParts:
         """Start the threads that work beside Dramatiq's own."""
         self.watch.start()
         self.keeper.start()
-        self.sweep.start()
+        self.sweeping.start()
+        self.searching.start()
 
     def stop_sweeping(self) -> None:
         """Take nothing new on. Dramatiq still finishes what its threads have in hand."""
-        self.sweep.stop()
+        self.sweeping.stop()
+        # A search may be in a long call to KeyStone: it is broken off with the client.
+        self.searching.stop(within_seconds=SEARCH_GRACE_SECONDS)
 
     def stop(self) -> None:
         """Stop the rest, once no case is in hand any more."""

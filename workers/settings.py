@@ -52,6 +52,8 @@ class WorkerSettings(LedgerSettings, ClientSettings):
 
     rate_share: float = Field(default=0.8, gt=0, le=1)
     sweep_seconds: float = Field(default=1, gt=0)
+    search_seconds: float = Field(default=60, gt=0)
+    suspect_after_seconds: float = Field(default=60, gt=0)
     journal_left_seconds: float = Field(default=5, gt=0)
     not_ready_minutes: float = Field(default=10, ge=0)
     review_margin_minutes: float = Field(default=5, ge=0)

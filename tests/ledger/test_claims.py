@@ -89,9 +89,9 @@ def test_open_cases_are_counted_by_state(books: Books) -> None:
 def test_one_process_sweeps_until_its_claim_runs_out(books: Books, clock: Clock) -> None:
     lease = timedelta(seconds=3)
 
-    assert sweep_claims.claim(books, holder="a", lease=lease)
-    assert not sweep_claims.claim(books, holder="b", lease=lease)
-    assert sweep_claims.claim(books, holder="a", lease=lease)
+    assert sweep_claims.claim(books, "sweep", holder="a", lease=lease)
+    assert not sweep_claims.claim(books, "sweep", holder="b", lease=lease)
+    assert sweep_claims.claim(books, "sweep", holder="a", lease=lease)
     clock.move(3.1)
-    assert sweep_claims.claim(books, holder="b", lease=lease)
-    assert not sweep_claims.claim(books, holder="a", lease=lease)
+    assert sweep_claims.claim(books, "sweep", holder="b", lease=lease)
+    assert not sweep_claims.claim(books, "sweep", holder="a", lease=lease)

@@ -23,7 +23,7 @@ def taken_out(books: Books, name: str | None = "Ada Lovelace") -> dict[str, obje
 def test_no_name_or_wallet_stays_in_what_is_recorded(books: Books) -> None:
     recorded = json.dumps(taken_out(books))
 
-    for personal in ("Ada", "Babbage", "abab", "cdcd"):
+    for personal in ("Ada", "Babbage", "ab" * 20, "cd" * 20):
         assert personal not in recorded
     assert "KBOND" in recorded
 

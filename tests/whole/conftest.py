@@ -45,8 +45,14 @@ class Whole:
     """Everything that runs, and what it holds."""
 
     def __init__(
-        self, processes: Processes, valkey: ValkeyDatabases, database_url: str, folder: Path
+        self,
+        processes: Processes,
+        valkey: ValkeyDatabases,
+        database_url: str,
+        folder: Path,
+        **settings: str,
     ) -> None:
+        self._settings = {f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()}
         self._processes = processes
         self._folder = folder
         self.valkey = valkey
@@ -81,6 +87,7 @@ class Whole:
             "COUNTERSIGN_LEASE_SECONDS": "3",
             "COUNTERSIGN_JOURNAL_LEFT_SECONDS": "2",
             "COUNTERSIGN_LOG_LEVEL": "DEBUG",
+            **self._settings,
         }
         arguments = ("worker", f"--processes={processes}", "--threads=4")
         return self._processes.countersign(*arguments, environment=environment)
@@ -104,6 +111,14 @@ class Whole:
     def read(self, *command: str) -> Any:  # noqa: ANN401 - whatever JSON the command prints.
         return json.loads(run(COUNTERSIGN, *command, "--json", environment=self.ledger))
 
+    def flag(self, **wish: object) -> str:
+        """Have a settlement made that will be flagged, and return its id.
+
+        Nobody waits for its pause: the worker may have decided before anyone could see it.
+        """
+        settlement_id: str = self.sandbox.make("flag", **wish)[0]["id"]
+        return settlement_id
+
     def cases(self, settlement_id: str) -> list[dict[str, Any]]:
         """Read the cases of a settlement straight from the ledger, newest first."""
         return listing.list_cases(self.books, limit=0, settlement_id=settlement_id)[0]
@@ -122,6 +137,17 @@ class Whole:
 def whole(processes: Processes, valkey: ValkeyDatabases, sqlite_url: str, tmp_path: Path) -> Iterator[Whole]:
     """Run everything, on SQLite."""
     running = Whole(processes, valkey, sqlite_url, tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def searching_whole(
+    processes: Processes, valkey: ValkeyDatabases, sqlite_url: str, tmp_path: Path
+) -> Iterator[Whole]:
+    """Run everything, with a worker that soon suspects a settlement whose flag never came."""
+    hurried = {"search_seconds": "0.5", "suspect_after_seconds": "0.5"}
+    running = Whole(processes, valkey, sqlite_url, tmp_path, **hurried)
     yield running
     running.close()
 

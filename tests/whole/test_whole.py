@@ -22,7 +22,7 @@ def test_it_does_on_postgresql(whole_on_postgres: Whole) -> None:
 
 
 def see_one_decision(whole: Whole) -> None:
-    settlement_id = whole.sandbox.flagged()
+    settlement_id = whole.flag()
 
     case = whole.wait_for_case(settlement_id, "confirmed")
 
@@ -52,7 +52,7 @@ def test_an_unknown_event_and_a_ping_are_in_the_ledger_and_open_no_case(shared_w
 
 def test_a_worker_that_is_killed_is_followed_by_one_that_finishes(whole: Whole) -> None:
     whole.sandbox.set(slow_start={"routes": ["decision"], "seconds": 1})
-    settlement_id = whole.sandbox.flagged()
+    settlement_id = whole.flag()
     whole.wait_for_case(settlement_id, "submitted")
 
     whole.worker.send_to_group(signal.SIGKILL)
@@ -84,7 +84,7 @@ def test_whatever_the_platform_leaves_open_a_flag_gets_one_decision(
 ) -> None:
     whole = shared_whole
     whole.sandbox.set(**switches)
-    settlement_id = whole.sandbox.flagged()
+    settlement_id = whole.flag()
 
     whole.wait_for_case(settlement_id, state)
 
@@ -99,7 +99,7 @@ def test_a_recheck_is_a_flag_of_its_own_however_it_looks(
 ) -> None:
     whole = shared_whole
     whole.sandbox.set(recheck_pause=pause)
-    settlement_id = whole.sandbox.make("flag", recheck=recheck)[0]["id"]
+    settlement_id = whole.flag(recheck=recheck)
 
     whole.sandbox.wait_for_state(settlement_id, "FINALIZED")
 
@@ -109,6 +109,22 @@ def test_a_recheck_is_a_flag_of_its_own_however_it_looks(
     recorded = {case["pause_sequence"]: case["decision"] for case in whole.cases(settlement_id)}
     assert len(applied) == 2
     assert dict(applied) == recorded
+
+
+def test_a_flag_whose_webhook_never_came_is_suspected_and_decided_when_it_comes_after_all(
+    searching_whole: Whole,
+) -> None:
+    whole = searching_whole
+    settlement_id = whole.flag(silent=True)
+
+    suspected = whole.wait_for_case(settlement_id, "suspected")
+    assert decisions(whole, settlement_id) == []
+
+    data = {"settlement_id": settlement_id, "state": "COMPLIANCE_CHECKING"}
+    whole.sandbox.emit(body={"event": "settlement.compliance.flagged", "data": data})
+
+    assert whole.wait_for_case(settlement_id, "confirmed")["case_id"] == suspected["case_id"]
+    assert decisions(whole, settlement_id) == [("approve", True)]
 
 
 def test_nothing_that_a_run_wrote_holds_a_secret_a_token_a_name_or_a_wallet(

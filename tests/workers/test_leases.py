@@ -25,10 +25,10 @@ def test_cases_in_hand_are_renewed_and_others_are_not() -> None:
     keeper = LeaseKeeper(renewals, timedelta(seconds=10))
 
     with keeper.holding("case-1", 3):
-        keeper.renew_now()
+        keeper.renew()
         with keeper.holding("case-2", 1):
-            keeper.renew_now()
-    keeper.renew_now()
+            keeper.renew()
+    keeper.renew()
 
     assert renewals.seen == [{"case-1": 3}, {"case-1": 3, "case-2": 1}]
 
@@ -39,7 +39,7 @@ def test_a_case_that_failed_is_let_go() -> None:
 
     with suppress(ZeroDivisionError), keeper.holding("case-1", 3):
         _ = 1 / 0
-    keeper.renew_now()
+    keeper.renew()
 
     assert renewals.seen == []
 

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from countersign import TryLater
 from countersign.verdict import Decision, Verdict
-from tests.workers.one_case import LEASE, START, OneCase
+from tests.workers.one_case import LEASE, SETTLEMENT, START, OneCase
 from tests.workers.pretend_keystone import Fault
 from workers import casework
-from workers.ledger import claims, listing
+from workers.ledger import claims, listing, suspicions
 from workers.ledger.tables import REVIEWS, SNAPSHOTS
 
 UNTIL_NOTHING_CAN_ARRIVE = 21  # Seconds: a lease, and the longest call.
@@ -202,6 +202,49 @@ class TestOthersDecideFirst:
 
         assert one.states() == ["conflict"]
         assert one.answers() == [("conflict", 409)]
+
+
+class TestFoundByAgeAlone:
+    def suspect(self, one: OneCase, verdict: Verdict = Verdict.APPROVE) -> None:
+        assert suspicions.open_suspected(one.books, SETTLEMENT, START) is not None
+        one.work(0, verdict)
+
+    @pytest.mark.parametrize("verdict", Verdict)
+    def test_handlers_vote_and_nothing_is_sent(self, one: OneCase, verdict: Verdict) -> None:
+        self.suspect(one, verdict)
+
+        assert one.states() == ["suspected"]
+        assert one.keystone.sent == []
+        assert one.cases()[0]["verdict"] == verdict
+
+    def test_its_flag_makes_it_a_case_that_is_judged_anew(self, one: OneCase) -> None:
+        self.suspect(one)
+
+        one.flag()
+        one.work(0, Verdict.REJECT)
+
+        assert one.states() == ["confirmed"]
+        assert one.decisions() == {2: "reject"}
+        assert one.mind.asked == 2
+
+    def test_a_settlement_that_goes_on_by_itself_ends_it(self, one: OneCase) -> None:
+        self.suspect(one)
+        one.keystone.decide_in_dashboard(Decision.APPROVE)
+
+        one.work(901)
+
+        assert one.states() == ["superseded"]
+
+    def test_a_settlement_that_has_a_case_is_not_suspected(self, one: OneCase) -> None:
+        one.flag(Verdict.HOLD)
+
+        assert suspicions.open_suspected(one.books, SETTLEMENT, START) is None
+
+    def test_nor_one_whose_case_ended_since_it_came_there(self, one: OneCase) -> None:
+        one.flag(Verdict.APPROVE)
+
+        assert suspicions.open_suspected(one.books, SETTLEMENT, START) is None
+        assert suspicions.open_suspected(one.books, SETTLEMENT, START + timedelta(seconds=1)) is not None
 
 
 class TestFlagsThatLookTheSame:

@@ -10,7 +10,7 @@ from workers.cases import CaseState, Pause, Reading
 from workers.ledger.books import Books, LeaseLost
 from workers.ledger.chain import Entry, append
 from workers.ledger.columns import new_id
-from workers.ledger.intake import open_case
+from workers.ledger.opened import open_case
 from workers.ledger.record import CaseRecord
 from workers.ledger.submissions import Answer, Intent, answer_entry
 from workers.ledger.tables import CASES, REVIEWS, SUBMISSIONS

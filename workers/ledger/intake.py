@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -12,9 +12,10 @@ from countersign.keystone.events import Event
 from workers.cases import CaseState, moves_forward
 from workers.ledger.books import Books
 from workers.ledger.canonical import sha256_of
-from workers.ledger.chain import Entry, append
 from workers.ledger.columns import new_id
+from workers.ledger.opened import open_case
 from workers.ledger.record import CaseRecord, record_of
+from workers.ledger.suspicions import flag_came
 from workers.ledger.tables import CASES, EVENTS, SETTLEMENTS
 
 UNREADABLE = "(unreadable)"
@@ -43,19 +44,6 @@ def take(books: Books, received: ReceivedEvent) -> CaseRecord | None:
         # Two flags of one settlement were taken at the same moment, and the other one opened the case:
         # this one now finds it and joins.
         return _take(books, received)
-
-
-def open_case(connection: Connection, books: Books, values: dict[str, Any], now: datetime) -> None:
-    """Insert a case and put its opening into the chain."""
-    connection.execute(insert(CASES).values(**values))
-    opened = Entry(
-        kind="case_opened",
-        case_id=values["id"],
-        settlement_id=values["settlement_id"],
-        at=now,
-        body={"event": values["event"], "flag_state": values["flag_state"]},
-    )
-    append(connection, books.environment, [opened])
 
 
 def _take(books: Books, received: ReceivedEvent) -> CaseRecord | None:
@@ -122,8 +110,7 @@ def _move_settlement(connection: Connection, books: Books, event: Event, now: da
 def _open_or_join(
     connection: Connection, books: Books, received: ReceivedEvent, event: Event, now: datetime
 ) -> CaseRecord | None:
-    joined = _join(connection, books, received.id, event, now)
-    if joined:
+    if _join(connection, books, received, event, now):
         return None
     lease_until = now + books.lease
     values = {
@@ -147,8 +134,7 @@ def _open_or_join(
     return record_of(connection.execute(select(CASES).where(CASES.c.id == values["id"])).one())
 
 
-def _join(connection: Connection, books: Books, event_id: str, event: Event, now: datetime) -> bool:
-    waiting = CASES.c.state.in_([CaseState.HELD, CaseState.SUSPECTED])
+def _join(connection: Connection, books: Books, received: ReceivedEvent, event: Event, now: datetime) -> bool:
     row = connection.execute(
         update(CASES)
         .where(_open_case(books, event.settlement_id))
@@ -157,8 +143,10 @@ def _join(connection: Connection, books: Books, event_id: str, event: Event, now
     ).one_or_none()
     if row is None:
         return False
-    connection.execute(update(CASES).where(CASES.c.id == row.id, waiting).values(next_at=now))
-    connection.execute(update(EVENTS).where(EVENTS.c.id == event_id).values(case_id=row.id))
+    held = CASES.c.state == CaseState.HELD
+    connection.execute(update(CASES).where(CASES.c.id == row.id, held).values(next_at=now))
+    flag_came(connection, row.id, event, received.received_at, now)
+    connection.execute(update(EVENTS).where(EVENTS.c.id == received.id).values(case_id=row.id))
     return True
 
 

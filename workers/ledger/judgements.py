@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select
 
 from countersign.case import Case
 from countersign.verdict import Decision, Verdict
-from workers.cases import CaseState, Pause
+from workers.cases import FOUND_BY_AGE, CaseState, Pause
 from workers.judging import Judgement
 from workers.ledger.books import Books
 from workers.ledger.canonical import canonical, sha256_of
@@ -35,6 +35,18 @@ class Judged:
     pause: Pause
     case: Case
     judgement: Judgement
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether no flag came for it: then its votes decide nothing."""
+        return self.record.event == FOUND_BY_AGE
+
+    @property
+    def why(self) -> str:
+        """Say why it waits for a person."""
+        if self.is_suspected:
+            return f"no flag came, but it has been in screening for long; the votes: {self.judgement.why}"
+        return self.judgement.why
 
 
 def case_at_pause(books: Books, settlement_id: str, sequence: int) -> str | None:
@@ -92,7 +104,7 @@ def record_decision(books: Books, judged: Judged, decision: Decision) -> Intent:
 
 
 def record_hold(books: Books, judged: Judged, *, due_at: datetime | None, look_at: datetime) -> None:
-    """Record a hold, and open a review that is due at `due_at`; KeyStone is read again at `look_at`.
+    """Record a hold or a suspicion, and open a review due at `due_at`; KeyStone is read again at `look_at`.
 
     Raises:
         LeaseLost: Another worker has claimed the case since.
@@ -104,9 +116,14 @@ def record_hold(books: Books, judged: Judged, *, due_at: datetime | None, look_a
         change_claimed(
             connection,
             judged.record,
-            {**_seen(judged), "state": CaseState.HELD, "next_at": look_at, "lease_until": None},
+            {
+                **_seen(judged),
+                "state": CaseState.SUSPECTED if judged.is_suspected else CaseState.HELD,
+                "next_at": look_at,
+                "lease_until": None,
+            },
         )
-        review = open_review(connection, books, judged.record, judged.judgement.why, due_at)
+        review = open_review(connection, books, judged.record, judged.why, due_at)
         append(connection, books.environment, [entry, review])
 
 
@@ -226,7 +243,7 @@ def _seen(judged: Judged) -> dict[str, Any]:
         "timeout_at": judged.case.deadline,
         "template": judged.case.settlement.template,
         "verdict": judged.judgement.verdict,
-        "why": judged.judgement.why,
+        "why": judged.why,
     }
 
 

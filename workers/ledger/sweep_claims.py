@@ -1,4 +1,4 @@
-"""The sweep's claim: one process at a time sweeps an environment, and a dead one is followed by another."""
+"""Claims on fleet-wide work: one process at a time does it, and a dead one is followed by another."""
 
 from datetime import timedelta
 
@@ -8,17 +8,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from workers.ledger.books import Books
 from workers.ledger.tables import SWEEP_CLAIMS
 
-NAME = "sweep"
 
-
-def claim(books: Books, *, holder: str, lease: timedelta) -> bool:
-    """Claim the sweep, or keep it. False means that another process has it."""
+def claim(books: Books, name: str, *, holder: str, lease: timedelta) -> bool:
+    """Claim the work of this name, or keep it. False means that another process has it."""
     now = books.now()
     mine_or_free = or_(SWEEP_CLAIMS.c.holder == holder, SWEEP_CLAIMS.c.lease_until <= now)
     with books.writing() as connection:
         renewed = connection.execute(
             update(SWEEP_CLAIMS)
-            .where(SWEEP_CLAIMS.c.environment == books.environment, SWEEP_CLAIMS.c.name == NAME, mine_or_free)
+            .where(SWEEP_CLAIMS.c.environment == books.environment, SWEEP_CLAIMS.c.name == name, mine_or_free)
             .values(holder=holder, lease_until=now + lease)
         )
         if renewed.rowcount == 1:
@@ -26,7 +24,7 @@ def claim(books: Books, *, holder: str, lease: timedelta) -> bool:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         first = connection.scalar(
             dialect.insert(SWEEP_CLAIMS)
-            .values(environment=books.environment, name=NAME, holder=holder, lease_until=now + lease)
+            .values(environment=books.environment, name=name, holder=holder, lease_until=now + lease)
             .on_conflict_do_nothing()
             .returning(SWEEP_CLAIMS.c.holder)
         )

@@ -8,7 +8,7 @@ from countersign.case import Case
 from countersign.settlement import Settlement
 from countersign.verdict import Decision, Verdict
 from countersign.votes import TryLater
-from workers.cases import CaseState, find_pause, was_deposited
+from workers.cases import FOUND_BY_AGE, CaseState, find_pause, was_deposited
 from workers.judging import Judgement
 from workers.ledger import judgements
 from workers.ledger.endings import Ending
@@ -18,6 +18,9 @@ from workers.steps.desk import Desk
 from workers.steps.submit import send
 
 log = structlog.get_logger(__name__)
+
+FLAGGED = "settlement.compliance.flagged"
+"""What handlers are told of a suspected case: they judge it as if its flag had come."""
 
 
 def judge(desk: Desk, record: CaseRecord) -> None:
@@ -42,7 +45,7 @@ def _case(desk: Desk, record: CaseRecord, settlement: Settlement) -> Case:
     return Case(
         id=record.id,
         environment=desk.books.environment,
-        event=record.event,
+        event=FLAGGED if record.event == FOUND_BY_AGE else record.event,
         settlement=settlement,
         judged_at=desk.books.now(),
         deadline=settlement.timeout_at,
@@ -68,7 +71,7 @@ def _may_wait(desk: Desk, record: CaseRecord, case: Case, after: timedelta) -> b
 
 def _record(desk: Desk, judged: Judged) -> None:
     desk.metrics.judged(judged.judgement.verdict)
-    if judged.judgement.verdict is Verdict.HOLD:
+    if judged.judgement.verdict is Verdict.HOLD or judged.is_suspected:
         _hold(desk, judged)
         return
     decision = Decision(judged.judgement.verdict)
@@ -82,4 +85,4 @@ def _hold(desk: Desk, judged: Judged) -> None:
     judgements.record_hold(
         desk.books, judged, due_at=desk.review_due_at(deadline), look_at=desk.look_at(deadline)
     )
-    log.info("case_held", why=judged.judgement.why)
+    log.info("case_held", why=judged.why, suspected=judged.is_suspected)
