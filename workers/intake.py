@@ -24,9 +24,11 @@ class Intake:
         self._books = books
         self._metrics = metrics
 
-    def leftovers(self, *, older_than: timedelta, now: datetime, most: int) -> Iterator[JournalEntry]:
-        """Find events that have waited in the journal for too long, oldest first."""
-        return self._journal.leftovers(older_than=older_than, now=now, most=most)
+    def leftovers(self, *, older_than: timedelta, now: datetime) -> Iterator[JournalEntry]:
+        """Find events of our environment that have waited in the journal for too long, oldest first."""
+        for entry in self._journal.leftovers(older_than=older_than, now=now):
+            if entry.environment == self._books.environment:
+                yield entry
 
     def take(self, entry: JournalEntry, *, by: str) -> CaseRecord | None:
         """Record an event. Return the case that it opened, already claimed, if it opened one."""

@@ -21,6 +21,8 @@ end
 return 0
 """
 
+PAGE = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
@@ -55,11 +57,14 @@ class Journal:
         """Remove an entry that the ledger has committed."""
         self._redis.xdel(JOURNAL, entry.entry_id)
 
-    def leftovers(self, *, older_than: timedelta, now: datetime, most: int) -> Iterator[JournalEntry]:
-        """Find entries that have waited too long for a worker, oldest first."""
-        until_milliseconds = int((now - older_than).timestamp() * 1000)
-        for entry_id, fields in self._redis.xrange(JOURNAL, max=str(until_milliseconds), count=most):
-            yield _entry(entry_id, fields)
+    def leftovers(self, *, older_than: timedelta, now: datetime) -> Iterator[JournalEntry]:
+        """Find all entries that have waited too long for a worker, oldest first."""
+        until_milliseconds = str(int((now - older_than).timestamp() * 1000))
+        start = "-"
+        while page := self._redis.xrange(JOURNAL, min=start, max=until_milliseconds, count=PAGE):
+            for entry_id, fields in page:
+                yield _entry(entry_id, fields)
+            start = f"({page[-1][0].decode()}"
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> JournalEntry:

@@ -4,6 +4,7 @@ Any number of processes may run it; each round takes a claim, so one of them doe
 events in; it never works on a case itself.
 """
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -54,7 +55,8 @@ class Sweep:
 
     def _take_leftovers(self) -> None:
         now = self._books.now()
-        for entry in self._intake.leftovers(older_than=self._left_after, now=now, most=MOST_A_ROUND):
+        leftovers = self._intake.leftovers(older_than=self._left_after, now=now)
+        for entry in itertools.islice(leftovers, MOST_A_ROUND):
             record = self._intake.take(entry, by="sweep")
             if record is not None:
                 # It was claimed with its opening; nobody here works on it, so it goes to a worker.

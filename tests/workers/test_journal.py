@@ -32,7 +32,7 @@ def put(valkey: ValkeyDatabases, event_key: str = "key-1") -> Put:
 
 def entries(journal: Journal) -> list[JournalEntry]:
     later = datetime.now(UTC) + timedelta(seconds=1)
-    return list(journal.leftovers(older_than=timedelta(0), now=later, most=100))
+    return list(journal.leftovers(older_than=timedelta(0), now=later))
 
 
 def test_an_entry_is_read_as_it_was_put(journal: Journal, valkey: ValkeyDatabases) -> None:
@@ -88,6 +88,6 @@ def test_only_what_has_waited_long_enough_is_left_over(journal: Journal, valkey:
 
     now = datetime.now(UTC)
 
-    assert not list(journal.leftovers(older_than=timedelta(seconds=30), now=now, most=10))
+    assert not list(journal.leftovers(older_than=timedelta(seconds=30), now=now))
     later = now + timedelta(seconds=31)
-    assert len(list(journal.leftovers(older_than=timedelta(seconds=30), now=later, most=10))) == 1
+    assert len(list(journal.leftovers(older_than=timedelta(seconds=30), now=later))) == 1
