@@ -108,6 +108,11 @@ class Whole:
         self.books.engine.dispose()
         self.sandbox.stop()
 
+    @property
+    def metrics_port(self) -> str:
+        """Where this worker was told to serve its metrics."""
+        return self._settings["COUNTERSIGN_METRICS_PORT"]
+
     def read(self, *command: str) -> Any:  # noqa: ANN401 - whatever JSON the command prints.
         return json.loads(run(COUNTERSIGN, *command, "--json", environment=self.ledger))
 
@@ -178,6 +183,6 @@ def whole_on_postgres(
     processes: Processes, valkey: ValkeyDatabases, postgres_url: str, tmp_path: Path
 ) -> Iterator[Whole]:
     """Run everything, on PostgreSQL."""
-    running = Whole(processes, valkey, postgres_url, tmp_path)
+    running = Whole(processes, valkey, postgres_url, tmp_path, metrics_port=str(free_port()))
     yield running
     running.close()

@@ -3,6 +3,7 @@
 import re
 import signal
 import sqlite3
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,18 @@ def test_a_flag_becomes_one_recorded_decision(shared_whole: Whole) -> None:
     see_one_decision(shared_whole)
 
 
-def test_it_does_on_postgresql(whole_on_postgres: Whole) -> None:
+def test_it_does_on_postgresql_and_the_worker_counts_it(whole_on_postgres: Whole) -> None:
     see_one_decision(whole_on_postgres)
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{whole_on_postgres.metrics_port}/metrics") as answer:
+        served = answer.read().decode()
+    for line in (
+        'countersign_cases_ended_total{state="confirmed"} 1.0',
+        'countersign_events_taken_total{by="worker",kind="flag"} 1.0',
+        'countersign_keystone_calls_total{call="decide",status="200"} 1.0',
+        'countersign_token_total{what="fetched"} 1.0',
+    ):
+        assert line in served
 
 
 def see_one_decision(whole: Whole) -> None:
