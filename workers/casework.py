@@ -7,7 +7,7 @@ person holds it, a lost lease leaves it to whoever has it now.
 import structlog
 
 from countersign.keystone.errors import CredentialsRefused, KeystoneError, TryAgainLater
-from workers.cases import Step, next_step, retry_delay
+from workers.cases import CaseState, Step, next_step, retry_delay
 from workers.ledger import claims, judgements
 from workers.ledger.books import LeaseLost
 from workers.ledger.record import CaseRecord
@@ -53,6 +53,10 @@ def _step(desk: Desk, record: CaseRecord) -> None:
     except (TryAgainLater, CredentialsRefused) as trouble:
         desk.postpone(record, max(trouble.after, retry_delay(record.attempts)), str(trouble))
     except KeystoneError as refusal:
+        if record.state in {CaseState.HELD, CaseState.SUSPECTED}:
+            again_after = desk.look_at(record.timeout_at) - desk.books.now()
+            desk.postpone(record, again_after, str(refusal))  # A person knows of it already.
+            return
         # Neither time nor another attempt mends this one: a person must know.
         log.error("case_unreadable", why=str(refusal))  # noqa: TRY400 - an answer, not a bug: no traceback.
         why = f"KeyStone refused to show it or to take its decision: {refusal}"

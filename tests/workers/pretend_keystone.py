@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from countersign import Settlement
-from countersign.keystone.errors import OutcomeUnknown, StateConflict, TryAgainLater
+from countersign.keystone.errors import NotFound, OutcomeUnknown, StateConflict, TryAgainLater
 from countersign.keystone.history import HistoryEvent
 from countersign.verdict import Decision
 
@@ -54,6 +54,7 @@ class PretendKeystone:
     history_events: list[HistoryEvent] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     reads: int = 0
+    missing: bool = False
 
     def __post_init__(self) -> None:
         self.deadline = self.now + timedelta(hours=1)
@@ -69,6 +70,8 @@ class PretendKeystone:
 
     def settlement(self, settlement_id: str) -> Settlement:
         self.reads += 1
+        if self.missing:
+            raise NotFound("not in this environment", status=404)
         return Settlement(id=settlement_id, state=self.state, timeout_at=self.deadline)
 
     def history(self, _settlement_id: str) -> tuple[HistoryEvent, ...]:

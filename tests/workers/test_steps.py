@@ -290,6 +290,17 @@ class TestKeyStoneCannotBeAsked:
 
         assert one.states() == ["confirmed"]
 
+    def test_a_settlement_that_cannot_be_read_is_held_with_one_review(self, one: OneCase) -> None:
+        one.keystone.missing = True
+
+        one.flag(Verdict.APPROVE)
+        one.work(901)
+
+        assert one.states() == ["held"]
+        assert "refused" in one.cases()[0]["why"]
+        with one.books.reading() as connection:
+            assert len(connection.execute(select(REVIEWS)).all()) == 1
+
     def test_a_worker_that_stood_still_after_its_intent_sends_nothing(self, one: OneCase) -> None:
         one.desk = replace(one.desk, books=replace(one.books, lease=timedelta(seconds=-1)))
 
