@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.services.ports import free_port
@@ -52,6 +53,7 @@ class Whole:
         folder: Path,
         **settings: str,
     ) -> None:
+        settings = {"metrics_port": str(free_port()), **settings}
         self._settings = {f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()}
         self._processes = processes
         self._folder = folder
@@ -108,10 +110,11 @@ class Whole:
         self.books.engine.dispose()
         self.sandbox.stop()
 
-    @property
-    def metrics_port(self) -> str:
-        """Where this worker was told to serve its metrics."""
-        return self._settings["COUNTERSIGN_METRICS_PORT"]
+    def metrics(self) -> str:
+        """Read what the worker and the receiver serve."""
+        worker = f"http://127.0.0.1:{self._settings['COUNTERSIGN_METRICS_PORT']}/metrics"
+        pages = [httpx.get(address, timeout=10) for address in (worker, f"{self.receiver_url}/metrics")]
+        return "\n".join(page.raise_for_status().text for page in pages)
 
     def read(self, *command: str) -> Any:  # noqa: ANN401 - whatever JSON the command prints.
         return json.loads(run(COUNTERSIGN, *command, "--json", environment=self.ledger))
@@ -183,6 +186,6 @@ def whole_on_postgres(
     processes: Processes, valkey: ValkeyDatabases, postgres_url: str, tmp_path: Path
 ) -> Iterator[Whole]:
     """Run everything, on PostgreSQL."""
-    running = Whole(processes, valkey, postgres_url, tmp_path, metrics_port=str(free_port()))
+    running = Whole(processes, valkey, postgres_url, tmp_path)
     yield running
     running.close()

@@ -3,7 +3,6 @@
 import re
 import signal
 import sqlite3
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ def test_a_flag_becomes_one_recorded_decision(shared_whole: Whole) -> None:
 def test_it_does_on_postgresql_and_the_worker_counts_it(whole_on_postgres: Whole) -> None:
     see_one_decision(whole_on_postgres)
 
-    with urllib.request.urlopen(f"http://127.0.0.1:{whole_on_postgres.metrics_port}/metrics") as answer:
-        served = answer.read().decode()
+    served = whole_on_postgres.metrics()
     for line in (
         'countersign_cases_ended_total{state="confirmed"} 1.0',
         'countersign_events_taken_total{by="worker",kind="flag"} 1.0',
@@ -141,15 +139,16 @@ def test_a_flag_whose_webhook_never_came_is_suspected_and_decided_when_it_comes_
 def test_nothing_that_a_run_wrote_holds_a_secret_a_token_a_name_or_a_wallet(
     whole: Whole, tmp_path: Path
 ) -> None:
-    """Logs at DEBUG, the queue, the cache and the ledger's own file: the ledger seals what is personal."""
+    """Logs at DEBUG, metrics, queue, cache and the ledger's own file: the ledger seals what is personal."""
     made = whole.sandbox.make("flag", count=3)
     for settlement in made:
         whole.wait_for_case(settlement["id"], "confirmed")
         whole.sandbox.wait_for_state(settlement["id"], "FINALIZED")
+    metrics = whole.metrics()
     whole.worker.stop()
     whole.receiver.stop()
 
-    written = written_by(whole, tmp_path)
+    written = metrics + written_by(whole, tmp_path)
 
     personal = {
         party[field] for settlement in made for party in settlement["parties"] for field in PERSONAL
