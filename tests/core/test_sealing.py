@@ -58,7 +58,7 @@ def test_keys_derived_for_two_purposes_differ() -> None:
     assert derived_key(b"secret", "one") == derived_key(b"secret", "one")
 
 
-@pytest.mark.parametrize("text", ["", "short", "A" * 43, "é" * 44, new_key() + "A"])
+@pytest.mark.parametrize("text", ["", "short", "A" * 43, "é" * 44, "A" * 45])
 def test_what_is_no_key_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(SealingKeyInvalid) as refused:
         decoded_key(text)
