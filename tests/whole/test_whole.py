@@ -3,6 +3,7 @@
 import re
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def written_by(whole: Whole, folder: Path) -> str:
     stored = [repr(dump_of(client)) for client in (whole.valkey.client(), whole.valkey.cache_client())]
     ledger = []
     for path in folder.glob("ledger.sqlite3"):
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             ledger += list(connection.iterdump())
     return "\n".join([*logs, *stored, *ledger])
 
