@@ -39,6 +39,7 @@ def test_a_demo_holds_and_a_decision_taken_out_of_its_ledger_is_missed(
     assert "\x1b" not in demo.output
     assert demo.summary["settlements"] == 40
     assert demo.summary["problems"] == []
+    assert demo.summary["seconds"] < 30
     assert demo.summary["token_requests"] == 1
     assert demo.summary["calls"]["200"] > 0
     assert 0 < demo.summary["latency_ms"]["p50"] <= demo.summary["latency_ms"]["p99"]
@@ -126,6 +127,14 @@ def test_a_demo_stopped_at_its_start_leaves_nothing(processes: Processes, tmp_pa
     assert demo.interrupt(signal.SIGINT) == 130
 
     demo.assert_left_nothing()
+
+
+def test_a_demo_whose_records_do_not_hold_fails(processes: Processes, tmp_path: Path) -> None:
+    demo = DemoRun(processes, tmp_path, "--json", "--settlements", "4", "--timeout-seconds", "1")
+
+    assert demo.end() == 1
+
+    assert any("was not over" in problem for problem in demo.summary["problems"])
 
 
 def test_a_demo_does_not_mix_its_ledger_with_an_old_one(processes: Processes, tmp_path: Path) -> None:

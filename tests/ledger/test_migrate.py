@@ -28,6 +28,15 @@ def test_migrations_make_exactly_the_tables_that_the_code_knows(engine: Engine) 
     assert tables.CASES.name == "cases"
 
 
+def test_every_row_says_of_which_environment_it_is(engine: Engine) -> None:
+    migrate.upgrade(engine)
+
+    found = inspect(engine)
+    for table in set(found.get_table_names()) - {"alembic_version"}:
+        nullable = {column["name"]: column["nullable"] for column in found.get_columns(table)}
+        assert nullable.get("environment") is False, table
+
+
 def test_they_go_up_and_down_and_up_again(engine: Engine) -> None:
     migrate.upgrade(engine)
     migrate.downgrade(engine, "base")

@@ -149,6 +149,21 @@ def test_every_decision_is_listed_and_has_its_parts() -> None:
             assert part in text, f"{record.name} lacks {part}"
 
 
+def test_the_readme_begins_with_what_a_newcomer_asks_in_that_order() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    asked = ("![", "## Two commands", "$ make demo", "0 lost, 0 doubled", "$ make test", "## Point it at")
+    assert sorted(asked, key=readme.index) == list(asked)
+    assert readme.index("## Point it at") < readme.index("## Write a handler")
+    first = " ".join(readme.split("\n\n")[1].split())
+    assert len(re.findall(r"\.(?: |$)", first)) == 3
+
+
+def test_the_handler_of_the_readme_is_the_tested_example_and_short() -> None:
+    [shown] = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    assert shown == (REPOSITORY / "examples" / "big_trades.py").read_text()
+    assert len([line for line in shown.splitlines() if line.strip()]) <= 10
+
+
 @pytest.mark.parametrize(
     "page", sorted([*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md")]), ids=lambda page: page.name
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.processes import run
+
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = ("countersign", "receiver", "workers")
 MODULES = sorted(path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py"))
@@ -37,6 +39,28 @@ def test_policy_is_plain_python(module: str) -> None:
 def test_policy_is_all_that_an_author_of_handlers_imports() -> None:
     names = set(imported_names(REPOSITORY / "countersign" / "__init__.py"))
     assert names == {f"countersign.{name}" for name in POLICY} - {"countersign.verdict"}
+
+
+def test_nothing_reads_a_setting_or_opens_a_connection_when_it_is_imported() -> None:
+    not_for_import = {"countersign.__main__", "workers.ledger.migrations.env"}  # Programs, not modules.
+    names = {".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in MODULES}
+    names = {name.removesuffix(".__init__") for name in names}
+    program = (
+        "import importlib, os, sys\n"
+        "import wsgiref.handlers\n"  # Python's own, and copies the environment.
+        "class Watched(type(os.environ)):\n"
+        "    def __getitem__(self, name):\n"
+        "        assert not str(name).startswith('COUNTERSIGN_'), name\n"
+        "        return super().__getitem__(name)\n"
+        "def watch(event, arguments):\n"
+        "    assert event not in ('socket.connect', 'socket.bind', 'sqlite3.connect'), event\n"
+        "os.environ.__class__ = Watched\n"
+        "sys.addaudithook(watch)\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+    )
+    # Where one is set, copying the whole environment counts as reading it.
+    run(sys.executable, "-c", program, *names - not_for_import, environment={"COUNTERSIGN_LOG_LEVEL": "INFO"})
 
 
 def test_modules_are_short_and_their_names_say_what_is_in_them() -> None:

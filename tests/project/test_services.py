@@ -87,6 +87,25 @@ def test_the_process_starter_keeps_output_and_ends_grandchildren(tmp_path: Path,
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
+def test_a_grandchild_that_has_lost_its_mark_is_ended_too(tmp_path: Path, warden: Warden) -> None:
+    """As the demo's Valkey is, when a demo is killed: in a group of its own, its environment overwritten."""
+    started = Processes(tmp_path, warden)
+    program = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " env={}, process_group=0)\n"
+        "print('child', child.pid)\n"
+        "time.sleep(600)\n"
+    )
+    parent = started.start(sys.executable, "-c", program)
+    child = psutil.Process(int(parent.wait_for_output("child").split()[1]))
+    started.end()
+    try:
+        eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        child.kill()
+
+
 def test_only_the_given_environment_reaches_a_process(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

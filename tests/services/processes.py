@@ -13,7 +13,7 @@ import pytest
 
 from tests.services.ports import is_listening
 from tests.services.waiting import eventually
-from tests.services.warden import MARK, Warden, end_marked
+from tests.services.warden import MARK, Warden, end_marked, end_session
 
 COUNTERSIGN = str(Path(sys.executable).with_name("countersign"))
 """The `countersign` command of the environment in which the tests run."""
@@ -150,6 +150,7 @@ class Processes:
             if running.is_running:
                 running.send(signal.SIGCONT)
                 running.send_to_group(signal.SIGKILL)
+                end_session(running.pid)
             running.wait()
             print(f"--- {running.name} ({running.pid})\n{running.tail()}")  # noqa: T201 - for pytest's report.
         end_marked(self._mark)

@@ -79,6 +79,24 @@ def end_marked(mark: str) -> int:
     return len(found)
 
 
+def end_session(leader: int) -> None:
+    """End every process of this process's session with SIGKILL.
+
+    The mark alone does not find them all: Valkey writes its title over its environment.
+    """
+    found = [process for process in psutil.process_iter() if _session(process.pid) == leader]
+    for process in found:
+        _send(process, signal.SIGKILL)
+    _wait(found)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
 def _has_mark(process: psutil.Process, mark: str) -> bool:
     try:
         return process.environ().get(MARK, "").startswith(mark)
