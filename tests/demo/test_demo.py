@@ -130,7 +130,8 @@ def test_a_demo_stopped_at_its_start_leaves_nothing(processes: Processes, tmp_pa
 
 
 def test_a_demo_whose_records_do_not_hold_fails(processes: Processes, tmp_path: Path) -> None:
-    demo = DemoRun(processes, tmp_path, "--json", "--settlements", "4", "--timeout-seconds", "1")
+    # One of ten is made to expire, which takes longer than this run may.
+    demo = DemoRun(processes, tmp_path, "--json", "--settlements", "10", "--timeout-seconds", "1")
 
     assert demo.end() == 1
 
