@@ -87,6 +87,21 @@ def test_the_process_starter_keeps_output_and_ends_grandchildren(tmp_path: Path,
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
+@pytest.mark.parametrize("skipping", ["def test_it(): pytest.skip()", "pytest.skip(allow_module_level=True)"])
+def test_a_skipped_test_fails_a_run_that_forbids_it(tmp_path: Path, skipping: str) -> None:
+    (tmp_path / "test_skipped.py").write_text(f"import pytest\n{skipping}\n")
+    (tmp_path / "test_passed.py").write_text("def test_it(): pass\n")
+    plugins = ("-p", "no:cacheprovider", "-p", "tests.services.strictness")
+    command = (sys.executable, "-m", "pytest", *plugins, f"--rootdir={tmp_path}", str(tmp_path))
+    allowed, forbidden = (
+        subprocess.run([*command, *more], cwd=Path(__file__).parents[2], capture_output=True, check=False)
+        for more in ([], ["--fail-on-skip"])
+    )
+    assert allowed.returncode == pytest.ExitCode.OK
+    assert forbidden.returncode == pytest.ExitCode.TESTS_FAILED
+    assert b"which --fail-on-skip forbids" in forbidden.stdout
+
+
 def test_a_grandchild_that_has_lost_its_mark_is_ended_too(tmp_path: Path, warden: Warden) -> None:
     """As the demo's Valkey is, when a demo is killed: in a group of its own, its environment overwritten."""
     started = Processes(tmp_path, warden)
