@@ -92,7 +92,7 @@ def keystone_client(
         verify=access.verify,
         hooks=hooks,
     )
-    tokens = TokenSource(endpoint, token_cache or MemoryTokenCache(), hooks=hooks)
+    tokens = TokenSource(endpoint, token_cache or MemoryTokenCache(), verify=access.verify, hooks=hooks)
     transport = Transport(
         Sender(http=http, version=access.version, read_seconds=access.read_seconds, hooks=hooks),
         tokens=tokens,

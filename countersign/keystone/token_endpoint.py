@@ -84,8 +84,8 @@ class TokenEndpoint:
                 "POST", self._credentials.token_url, json=self._request(), timeout=TIMEOUT
             ) as response:
                 outcome = str(response.status_code)
-                answer = self._answered(response, until=began + TOTAL_SECONDS)
                 issuer_now = http_date(response.headers.get("Date")) or self._clock()
+                answer = self._answered(response, issuer_now, until=began + TOTAL_SECONDS)
         except httpx.HTTPError as error:
             outcome = type(error).__name__
             raise TryAgainLater(
@@ -103,10 +103,10 @@ class TokenEndpoint:
             "grant_type": "client_credentials",
         }
 
-    def _answered(self, response: httpx.Response, *, until: float) -> dict[str, Any]:
+    def _answered(self, response: httpx.Response, issuer_now: datetime, *, until: float) -> dict[str, Any]:
         status = response.status_code
         if status in _LATER or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            after = retry_after(response.headers.get("Retry-After"), now=self._clock())
+            after = retry_after(response.headers.get("Retry-After"), now=issuer_now)
             raise TryAgainLater(
                 f"the token endpoint answers {status}", after=after or FIRST_PAUSE, status=status
             )

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -18,6 +18,7 @@ from countersign.keystone.errors import CredentialsRefused, KeystoneError, TryAg
 from countersign.keystone.hooks import Hooks
 from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.token_cache import CacheView, Dropped, Pause, TokenCache
+from countersign.keystone.token_check import TokenVerify
 from countersign.keystone.token_endpoint import LONGEST_FETCH, TokenEndpoint
 
 _log = structlog.get_logger(__name__)
@@ -55,11 +56,13 @@ class TokenSource:
         endpoint: TokenEndpoint,
         cache: TokenCache,
         *,
+        verify: TokenVerify = TokenVerify.WARN,
         hooks: Hooks | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._cache = cache
+        self._verify = verify
         self._hooks = hooks or Hooks()
         self._clock = clock
         self._held: _Held | None = None
@@ -111,7 +114,7 @@ class TokenSource:
 
     def _found_or_fetched(self) -> MachineToken | None:
         """Return the token from the cache, or a new one; `None` while another process fetches it."""
-        view = self._cache.read()
+        view = self._look()
         if (found := self._usable(view)) is not None:
             return found
         if view.pause is not None:
@@ -121,9 +124,16 @@ class TokenSource:
             return None
         try:
             # Between the look and the claim, another process may have fetched and gone.
-            return self._usable(self._cache.read()) or self._fetched()
+            return self._usable(self._look()) or self._fetched()
         finally:
             self._cache.release(claim)
+
+    def _look(self) -> CacheView:
+        """Look into the cache. A token that another process was content with may not be good enough here."""
+        view = self._cache.read()
+        if view.token is None or view.token.is_verified or self._verify is not TokenVerify.REQUIRE:
+            return view
+        return replace(view, token=None, left=timedelta(0))
 
     def _usable(self, view: CacheView) -> MachineToken | None:
         return None if view.token is None else self._hold(view.token, view.left)
@@ -188,7 +198,7 @@ class TokenSource:
 
     def _renewed(self) -> timedelta:
         """Renew the token if nobody else has; return when to look again if it is still the old one."""
-        view = self._cache.read()
+        view = self._look()
         held = self._held
         if view.token is not None and (held is None or view.token.id != held.token.id):
             self._hold(view.token, view.left)
@@ -199,7 +209,7 @@ class TokenSource:
         if claim is None:
             return timedelta(seconds=1)
         try:
-            again = self._cache.read().token
+            again = self._look().token
             if again is None or held is None or again.id == held.token.id:
                 self._fetched()
         finally:

@@ -27,6 +27,7 @@ from countersign.keystone.errors import (
 from countersign.keystone.exchange import VERSION_HEADER, Answer, Question, Sender, exchange
 from countersign.keystone.machine_token import MachineToken
 from countersign.keystone.rate import NOTHING_SEEN, rate_seen
+from countersign.keystone.retry_after import http_date
 from countersign.keystone.token_cache import Dropped
 from countersign.keystone.tokens import DROP_AT_MOST_EVERY, TokenSource
 
@@ -154,7 +155,7 @@ class Transport:
                 headers=answer.headers,
                 token=token,
                 detail=detail_of(answer.body),
-                now=datetime.now(UTC),
+                now=http_date(answer.headers.get("Date")) or datetime.now(UTC),
                 egress_address=self._egress_address or answer.from_address,
             )
         )

@@ -1,5 +1,6 @@
 """The client's methods against the sandbox: each call, both generations, and what every request carries."""
 
+import gzip
 import json
 from decimal import Decimal
 from typing import Any
@@ -229,7 +230,20 @@ def test_every_request_says_who_asks_and_for_which_version() -> None:
         assert request.headers["User-Agent"] == USER_AGENT
         assert request.headers["Keystone-Version"] == "0.1.0"
         assert "gzip" in request.headers["Accept-Encoding"]
+    for request in (token_request, read, decide):
+        limits = request.extensions["timeout"]
+        assert set(limits) == {"connect", "read", "write", "pool"}
+        assert all(0 < seconds <= 5 for seconds in limits.values())
     assert decide.content == b'{"decision":"approve"}'
+
+
+def test_an_answer_that_comes_packed_is_read() -> None:
+    packed = httpx.Response(
+        200, content=gzip.compress(json.dumps(SETTLEMENT).encode()), headers={"Content-Encoding": "gzip"}
+    )
+
+    with client_with_network(lambda _: packed) as client:
+        assert client.settlement("s-1").id == "s-1"
 
 
 def test_without_a_version_none_is_asked_for() -> None:

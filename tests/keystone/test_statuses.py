@@ -97,11 +97,12 @@ def test_a_safe_call_is_repeated_once_after_a_server_error(
     assert told.outcomes("settlement") == ["503", "200"]
 
 
+@pytest.mark.parametrize("skew_seconds", [0, 420, -420])
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_refusal_says_when_to_come_back_and_is_not_repeated(
-    sandbox: SandboxProcess, client: KeystoneClient, told: Told, form: str
+    sandbox: SandboxProcess, client: KeystoneClient, told: Told, form: str, skew_seconds: int
 ) -> None:
-    sandbox.set(too_many_requests={"seconds": 30}, retry_after=form)
+    sandbox.set(too_many_requests={"seconds": 30}, retry_after=form, clock_skew_seconds=skew_seconds)
 
     with pytest.raises(TryAgainLater) as later:
         client.settlement("s-1")

@@ -84,11 +84,11 @@ def sources(
         token_url="https://t.example/oauth/token", audience="a", client_id="c", client_secret="s"
     )
 
-    def make() -> TokenSource:
+    def make(own_cache: MemoryTokenCache | None = None) -> TokenSource:
         hooks: Hooks = told.hooks()
         keys = IssuerKeys(http, credentials.token_url)
         endpoint = TokenEndpoint(http, credentials, keys=keys, hooks=hooks)
-        return TokenSource(endpoint, cache, hooks=hooks, clock=clock)
+        return TokenSource(endpoint, own_cache or cache, hooks=hooks, clock=clock)
 
     with http:
         yield make
@@ -125,6 +125,22 @@ def test_a_token_is_renewed_ahead_by_one_while_the_others_use_the_old_one(
 
     eventually(renewed, 10)
     assert issuer.requests == 2
+
+
+def test_each_renews_at_a_moment_of_its_own(
+    sources: Callable[..., TokenSource], clock: Clock, issuer: Issuer
+) -> None:
+    """Each has a cache of its own here, so that none takes what another has renewed."""
+    fleet = [sources(MemoryTokenCache(clock=clock)) for _ in range(40)]
+    for source in fleet:
+        source.token()
+    clock.now += 22.2 * HOUR
+
+    for source in fleet:
+        source.token()
+
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "keystone-token"], 5)
+    assert 40 < issuer.requests < 80
 
 
 def test_a_token_is_not_renewed_before_its_time(

@@ -3,12 +3,14 @@
 import threading
 from datetime import timedelta
 
+import httpx
 import pytest
 
-from countersign.keystone import calls
+from countersign.keystone import calls, token_endpoint
 from countersign.keystone.client import KeystoneClient
 from countersign.keystone.errors import CredentialsRefused, KeystoneError, RefusedBecause, TryAgainLater
 from countersign.keystone.grants import missing_scopes, report_grants, report_grants_aside
+from countersign.keystone.token_cache import MemoryTokenCache
 from countersign.keystone.token_check import TokenVerify
 from countersign.verdict import Decision
 from tests.keystone.asking import Told, client_of, run_all
@@ -113,6 +115,38 @@ def test_a_check_that_cant_be_made_stops_nobody_unless_it_is_asked_for(
     assert refused.why is RefusedBecause.TOKEN_UNVERIFIED
 
 
+def test_what_others_use_unchecked_is_not_used_where_a_check_is_asked_for(
+    sandbox: SandboxProcess, told: Told
+) -> None:
+    shared = {"token_cache": MemoryTokenCache()}
+    sandbox.set(server_error={"routes": ["jwks"]})
+    with client_of(sandbox, parts=shared) as content:
+        unchecked = content.tokens.token()
+
+    with client_of(sandbox, told, parts=shared, verify=TokenVerify.REQUIRE) as strict:
+        refused_with(CredentialsRefused, strict)
+        refused_with(CredentialsRefused, strict)
+    assert told.token == ["unverified", "refused"]
+
+    with client_of(sandbox, parts=shared) as content:
+        assert content.tokens.token().id == unchecked.id
+
+
+def test_one_that_was_checked_takes_the_place_of_one_that_was_not(sandbox: SandboxProcess) -> None:
+    shared = {"token_cache": MemoryTokenCache()}
+    sandbox.set(server_error={"routes": ["jwks"]})
+    with client_of(sandbox, parts=shared) as content:
+        content.tokens.token()
+    sandbox.set(server_error=False)
+
+    with client_of(sandbox, parts=shared, verify=TokenVerify.REQUIRE) as strict:
+        checked = strict.tokens.token()
+
+    assert checked.is_verified
+    with client_of(sandbox, parts=shared) as content:
+        assert content.tokens.token().id == checked.id
+
+
 def test_a_missing_scope_is_known_from_the_token(sandbox: SandboxProcess) -> None:
     sandbox.add_client("reader", "settlements:read")
 
@@ -156,8 +190,26 @@ def test_trouble_at_the_token_endpoint_is_for_later_and_asked_for_once(
     assert {type(refusal) for refusal in refusals} == {TryAgainLater}
 
 
-def test_a_pause_that_the_endpoint_asks_for_is_kept(sandbox: SandboxProcess, client: KeystoneClient) -> None:
-    sandbox.set(too_many_requests={"routes": ["token"], "seconds": 20})
+def test_an_endpoint_that_is_too_slow_is_for_later(
+    sandbox: SandboxProcess, client: KeystoneClient, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_endpoint, "TIMEOUT", httpx.Timeout(0.2))
+    sandbox.set(slow_start={"seconds": 1, "routes": ["token"]})
+
+    refused_with(TryAgainLater, client)
+    refused_with(TryAgainLater, client)
+
+    assert told.outcomes("token") == ["ReadTimeout"]
+    eventually(lambda: token_requests(sandbox) == 1, 5, "the sandbox has done with the request")
+
+
+@pytest.mark.parametrize(
+    "faults", [{}, {"retry_after": "date"}, {"retry_after": "date", "clock_skew_seconds": 420}], ids=str
+)
+def test_a_pause_that_the_endpoint_asks_for_is_kept(
+    sandbox: SandboxProcess, client: KeystoneClient, faults: dict[str, object]
+) -> None:
+    sandbox.set(too_many_requests={"routes": ["token"], "seconds": 20}, **faults)
 
     first, second = refused_with(TryAgainLater, client), refused_with(TryAgainLater, client)
 

@@ -74,7 +74,7 @@ class Whole:
             wish = {"url": f"{self.receiver_url}/webhooks/keystone", "secret": self.webhook_secret}
             api.post("/v1/platforms/me/webhooks", json=wish).raise_for_status()
 
-    def start_worker(self, processes: int = 1) -> Running:
+    def start_worker(self, processes: int = 1, **settings: str) -> Running:
         policy = self._folder / "policy.toml"
         policy.write_text(POLICY, encoding="utf-8")
         environment = {
@@ -90,6 +90,7 @@ class Whole:
             "COUNTERSIGN_JOURNAL_LEFT_SECONDS": "2",
             "COUNTERSIGN_LOG_LEVEL": "DEBUG",
             **self._settings,
+            **{f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()},
         }
         arguments = ("worker", f"--processes={processes}", "--threads=4")
         return self._processes.countersign(*arguments, environment=environment)

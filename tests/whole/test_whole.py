@@ -161,6 +161,17 @@ def test_nothing_that_a_run_wrote_holds_a_secret_a_token_a_name_or_a_wallet(
     assert "event_recorded" in written
 
 
+def test_a_worker_whose_client_lacks_a_scope_says_so_at_its_start(whole: Whole) -> None:
+    whole.worker.stop()
+    whole.sandbox.add_client("reader", "settlements:read")
+
+    worker = whole.start_worker(client_id="reader", client_secret="reader")
+
+    told = worker.wait_for_output("scope_missing")
+    for named in ("settlements:write", "decide", "dashboard"):
+        assert named in told
+
+
 def decisions(whole: Whole, settlement_id: str) -> list[tuple[str, bool]]:
     """Every decision on a settlement that arrived at KeyStone, and whether it was applied."""
     arrived = [d for d in whole.sandbox.decisions() if d["settlement_id"] == settlement_id]

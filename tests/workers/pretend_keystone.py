@@ -9,7 +9,14 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from countersign import Settlement
-from countersign.keystone.errors import NotFound, OutcomeUnknown, StateConflict, TryAgainLater
+from countersign.keystone.errors import (
+    CredentialsRefused,
+    NotFound,
+    OutcomeUnknown,
+    RefusedBecause,
+    StateConflict,
+    TryAgainLater,
+)
 from countersign.keystone.history import HistoryEvent
 from countersign.verdict import Decision
 
@@ -24,6 +31,7 @@ class Fault(Enum):
     REPLY_LOST = auto()
     NEVER_ARRIVED = auto()
     BUSY = auto()
+    FORBIDDEN = auto()
     CRASH_BEFORE = auto()
     CRASH_AFTER = auto()
 
@@ -55,6 +63,7 @@ class PretendKeystone:
     sent: list[Sent] = field(default_factory=list)
     reads: int = 0
     missing: bool = False
+    knows_us: bool = True
 
     def __post_init__(self) -> None:
         self.deadline = self.now + timedelta(hours=1)
@@ -70,6 +79,8 @@ class PretendKeystone:
 
     def settlement(self, settlement_id: str) -> Settlement:
         self.reads += 1
+        if not self.knows_us:
+            raise _refused(401)
         if self.missing:
             raise NotFound("not in this environment", status=404)
         return Settlement(id=settlement_id, state=self.state, timeout_at=self.deadline)
@@ -85,6 +96,8 @@ class PretendKeystone:
             raise WorkerDied
         if fault is Fault.BUSY:
             raise TryAgainLater("busy", after=timedelta(seconds=2), status=429)
+        if fault is Fault.FORBIDDEN:
+            raise _refused(403)
         if fault is Fault.NEVER_ARRIVED:
             raise OutcomeUnknown("no answer")
         applied = self._arrive(decision)
@@ -147,3 +160,8 @@ class PretendKeystone:
                 created_at=self.now,
             )
         )
+
+
+def _refused(status: int) -> CredentialsRefused:
+    why = RefusedBecause.CLIENT_REFUSED
+    return CredentialsRefused("check CLIENT_SECRET", why=why, after=timedelta(minutes=1), status=status)

@@ -223,6 +223,33 @@ for turn in range(told["turns"]):
     print(json.dumps(seen), flush=True)
 """
 
+UNTIL_ANOTHER = """
+import json, sys, threading, time
+from redis import Redis
+from countersign.keystone.assembly import KeystoneAccess, keystone_client
+from workers.token_cache import RedisTokenCache
+
+told = json.loads(sys.argv[1])
+access = KeystoneAccess(**told["access"])
+redis = Redis.from_url(told["cache_url"])
+client = keystone_client(access, token_cache=RedisTokenCache(redis, access.credentials))
+redis.rpush("test:ready", 1)
+while not redis.exists("test:go"):
+    time.sleep(0.01)
+pairs = []
+def thread():
+    first = other = client.tokens.token().id
+    while other == first:
+        time.sleep(0.01)
+        other = client.tokens.token().id
+    pairs.append([first, other])
+threads = [threading.Thread(target=thread) for _ in range(told["threads"])]
+[each.start() for each in threads]
+[each.join() for each in threads]
+assert len(pairs) == told["threads"]
+print(json.dumps(pairs), flush=True)
+"""
+
 
 class Fleet:
     """Processes that all want a token at once, each with many threads."""
@@ -232,7 +259,7 @@ class Fleet:
         self._sandbox = sandbox
         self._cache_url = cache_url
 
-    def start(self, threads: int, *, turns: int = 1, **changes: object) -> Running:
+    def start(self, threads: int, *, turns: int = 1, program: str = PROGRAM, **changes: str) -> Running:
         access = access_to(self._sandbox, **changes)
         names = ("api_url", "token_url", "audience", "client_id", "client_secret")
         told = {
@@ -241,9 +268,9 @@ class Fleet:
             "threads": threads,
             "turns": turns,
         }
-        return self._processes.start(sys.executable, "-c", PROGRAM, json.dumps(told), name="worker")
+        return self._processes.start(sys.executable, "-c", program, json.dumps(told), name="worker")
 
-    def run(self, count: int, threads: int, *, turns: int = 1, **changes: object) -> list[dict[str, int]]:
+    def run(self, count: int, threads: int, *, turns: int = 1, **changes: str) -> list[dict[str, int]]:
         running = [self.start(threads, turns=turns, **changes) for _ in range(count)]
         for process in running:
             assert process.wait(60) == 0, process.tail()
@@ -268,6 +295,24 @@ def test_a_cold_start_of_the_fleet_costs_one_token_request_and_a_restart_none(
     assert len(tokens) == 1
     assert [sum(each.values()) for each in seen + again] == [32] * 9
     assert sandbox.counts()["token_requests"] == 1
+
+
+def test_an_expiry_under_full_load_costs_the_fleet_one_request(
+    fleet: Fleet, sandbox: SandboxProcess, redis: Redis
+) -> None:
+    """The endpoint is so slow that the first token has ended before the second is there: all must wait."""
+    sandbox.reset(token_seconds=3)
+    sandbox.set(slow_start={"seconds": 1, "routes": ["token"]})
+    running = [fleet.start(32, program=UNTIL_ANOTHER) for _ in range(4)]
+    eventually(lambda: redis.llen("test:ready") == len(running), 30, "all processes are ready")
+
+    redis.set("test:go", 1)
+
+    for process in running:
+        assert process.wait(60) == 0, process.tail()
+    pairs = {tuple(pair) for process in running for pair in json.loads(process.stdout.splitlines()[-1])}
+    assert len(pairs) == 1
+    assert sandbox.counts()["token_requests"] == 2
 
 
 def test_wrong_credentials_cost_the_fleet_one_request(fleet: Fleet, sandbox: SandboxProcess) -> None:

@@ -279,6 +279,30 @@ class TestKeyStoneCannotBeAsked:
         assert one.states() == ["confirmed"]
         assert one.answers() == [("not_taken", 429), ("accepted", None)]
 
+    def test_with_wrong_credentials_the_case_waits_and_goes_on_once_they_are_right(
+        self, one: OneCase
+    ) -> None:
+        one.keystone.knows_us = False
+        one.flag(Verdict.APPROVE)
+        assert one.states() == ["opened"]
+        one.work(30)
+        assert one.keystone.reads == 1
+
+        one.keystone.knows_us = True
+        one.work(61, Verdict.APPROVE)
+
+        assert one.states() == ["confirmed"]
+
+    def test_a_decision_that_is_forbidden_is_kept_and_sent_once_it_is_allowed(self, one: OneCase) -> None:
+        one.flag(Verdict.APPROVE, Fault.FORBIDDEN)
+        assert one.states() == ["submitted"]
+        assert one.answers() == [("not_taken", 403)]
+
+        one.work(61)
+
+        assert one.states() == ["confirmed"]
+        assert one.answers() == [("not_taken", 403), ("accepted", None)]
+
     def test_a_409_while_it_still_seems_to_wait_is_tried_again(self, one: OneCase) -> None:
         """A flag's event may come before KeyStone takes decisions for it: not waiting yet."""
         one.keystone.waiting = False
