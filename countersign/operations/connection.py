@@ -14,10 +14,10 @@ from countersign.keystone.client import KeystoneClient
 from countersign.keystone.errors import KeystoneError
 from countersign.log import configure_logging
 from countersign.operations.registration import RegistrationRefused
+from countersign.operations.settings import PersonSettings
 from countersign.operations.stored_secrets import TIMEOUT_SECONDS
 from countersign.sealing import SealBroken
 from countersign.settings import SettingsInvalid
-from countersign.shared_settings import ClientSettings
 from workers.budget import RedisBudgetStore
 from workers.token_cache import RedisTokenCache
 
@@ -26,7 +26,7 @@ EXIT_UNUSABLE = 2
 
 
 @contextmanager
-def opened_cache(settings: ClientSettings) -> Iterator[tuple[Redis, RedisTokenCache]]:
+def opened_cache(settings: PersonSettings) -> Iterator[tuple[Redis, RedisTokenCache]]:
     """Open the cache's database, and in it the fleet's token."""
     with Redis.from_url(
         settings.cache_address,
@@ -38,15 +38,15 @@ def opened_cache(settings: ClientSettings) -> Iterator[tuple[Redis, RedisTokenCa
 
 
 @contextmanager
-def connected(settings: ClientSettings) -> Iterator[KeystoneClient]:
+def connected(settings: PersonSettings) -> Iterator[KeystoneClient]:
     """Connect with the fleet's own token and budget, so that a command costs no token of its own."""
     with opened_cache(settings) as (redis, token_cache):
-        budget = RedisBudgetStore(redis, settings.keystone_environment)
+        budget = RedisBudgetStore(redis, settings.keystone_environment, share=settings.rate_share)
         with keystone_client(access_of(settings), token_cache=token_cache, budget_store=budget) as client:
             yield client
 
 
-def access_of(settings: ClientSettings) -> KeystoneAccess:
+def access_of(settings: PersonSettings) -> KeystoneAccess:
     """Say where KeyStone is and who we are."""
     return KeystoneAccess(
         api_url=settings.keystone_api_url,
@@ -55,6 +55,8 @@ def access_of(settings: ClientSettings) -> KeystoneAccess:
         client_id=settings.client_id,
         client_secret=settings.client_secret.get_secret_value(),
         version=settings.keystone_version,
+        verify=settings.token_verify,
+        egress_address=settings.egress_address,
     )
 
 

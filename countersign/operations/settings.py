@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from countersign.keystone.token_check import TokenVerify
 from countersign.settings import KeyList, SecretList
 from countersign.shared_settings import ClientSettings
 
@@ -13,6 +14,10 @@ class PersonSettings(ClientSettings):
 
     process_name: ClassVar[str] = "command line"
     may_hold_every_secret: ClassVar[bool] = True
+
+    token_verify: TokenVerify = TokenVerify.WARN
+    egress_address: str | None = None
+    rate_share: float = Field(default=0.8, gt=0, le=1)
 
 
 class OperatorSettings(PersonSettings):

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from countersign.keystone.calls import WORKER_CALLS
 from countersign.keystone.grants import missing_scopes
@@ -16,6 +17,7 @@ from countersign.operations.token import ScopeSheet, TokenSheet, token_sheet
 app = typer.Typer(add_completion=False)
 
 EXIT_SCOPE_MISSING = 1
+RED = "red"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
@@ -40,37 +42,37 @@ def token(as_json: AsJson = False) -> None:
 
 
 def _print(sheet: TokenSheet) -> None:
+    # `Text` throughout: what an issuer wrote into its token must not be taken for markup.
     console = Console()
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(sheet):
         facts.add_row(name, value)
     console.print(facts)
-    scopes = Table("scope", "granted", "for", "needed by")
+    scopes = Table(Column("scope", no_wrap=True), "granted", "for", Column("needed by", overflow="fold"))
     for scope in sheet.scopes:
-        scopes.add_row(
-            scope.name, _granted(scope), scope.purpose, ", ".join(scope.needed_by) or "nothing here"
-        )
+        needed_by = ", ".join(scope.needed_by) or "nothing here"
+        scopes.add_row(Text(scope.name), _granted(scope), scope.purpose, needed_by)
     console.print(scopes)
     for missing in sheet.missing:
-        console.print(f"[red]{missing}[/red]")
+        console.print(Text(str(missing), RED))
 
 
-def _facts(sheet: TokenSheet) -> list[tuple[str, str]]:
-    verified = "yes" if sheet.problem is None else f"[red]no: {sheet.problem}[/red]"
+def _facts(sheet: TokenSheet) -> list[tuple[str, Text]]:
+    verified = Text("yes") if sheet.problem is None else Text(f"no: {sheet.problem}", RED)
     moments = f"{sheet.renewed_from:%Y-%m-%d %H:%M:%S} and {sheet.renewed_until:%H:%M:%S}"
     now = f" {sheet.fetching_by} is fetching one now." if sheet.fetching_by else ""
     return [
-        ("issuer", sheet.issuer or "not told"),
-        ("audience", ", ".join(sheet.audience) or "not told"),
+        ("issuer", Text(sheet.issuer or "not told")),
+        ("audience", Text(", ".join(sheet.audience) or "not told")),
         ("verified", verified),
-        ("expires", f"{sheet.expires_at:%Y-%m-%d %H:%M:%S} UTC, by the issuer's clock"),
-        ("kept in", sheet.kept_in),
-        ("fetched by", sheet.fetched_by or "not told"),
-        ("renewed", f"by the first worker whose moment comes, between {moments} UTC.{now}"),
+        ("expires", Text(f"{sheet.expires_at:%Y-%m-%d %H:%M:%S} UTC, by the issuer's clock")),
+        ("kept in", Text(sheet.kept_in)),
+        ("fetched by", Text(sheet.fetched_by or "not told")),
+        ("renewed", Text(f"by the first worker whose moment comes, between {moments} UTC.{now}")),
     ]
 
 
-def _granted(scope: ScopeSheet) -> str:
+def _granted(scope: ScopeSheet) -> Text:
     if scope.granted is None:
-        return "not told"
-    return "yes" if scope.granted else "[red]no[/red]" if scope.needed_by else "no"
+        return Text("not told")
+    return Text("yes") if scope.granted else Text("no", RED if scope.needed_by else "")

@@ -103,6 +103,51 @@ def test_a_token_that_was_not_verified_says_why(command_line: CommandLine, sandb
     sandbox.set(server_error={"routes": ["jwks"]})
 
     assert "the key set answers 503" in command_line.run().stdout
+    command_line.environment["FORCE_COLOR"] = "1"
+    assert "\x1b[31mno: the key set answers 503" in command_line.run().stdout
+
+    strict = command_line.run(TOKEN_VERIFY="require")
+    assert (strict.returncode, strict.stdout) == (1, "")
+    assert "TOKEN_VERIFY=require" in strict.stderr
+
+
+def test_no_scope_is_cut_off_on_a_narrow_terminal(command_line: CommandLine) -> None:
+    command_line.environment["COLUMNS"] = "80"
+
+    shown = command_line.run().stdout
+
+    assert "platform:webhooks:manage" in shown
+    assert "…" not in shown
+
+
+def test_what_a_token_says_is_shown_as_it_is(command_line: CommandLine, sandbox: SandboxProcess) -> None:
+    sandbox.add_client("odd", "settlements:read", "settlements:write", "[/red]", "[bold]")
+
+    done = command_line.run(CLIENT_ID="odd", CLIENT_SECRET="odd")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[/red]" in done.stdout
+    assert "[bold]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        ({"server_error": {"routes": ["token"]}}, "answers 503; try again in"),
+        ({"cut_before": {"routes": ["token"]}}, "can't be reached"),
+        ({"html_answer": {"routes": ["token"], "status": 200}}, "without a token"),
+    ],
+)
+def test_an_endpoint_that_is_down_is_one_line(
+    command_line: CommandLine, sandbox: SandboxProcess, faults: dict[str, object], told: str
+) -> None:
+    sandbox.set(**faults)
+
+    done = command_line.run()
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert told in done.stderr
 
 
 def test_wrong_credentials_are_one_line(command_line: CommandLine) -> None:
