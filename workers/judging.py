@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from countersign import Case, Reason, TryLater, Vote, VoteOutcome
-from countersign.verdict import CastVote, Mode, Verdict, combine
+from countersign import Case, TryLater, Vote, VoteOutcome
+from countersign.verdict import CastVote, Mode, combine
 from workers.deposits import may_be_deposited
 from workers.handler_metrics import HandlerMetrics
+from workers.judgement import Judgement, RecordedVote
 from workers.policy import Policy, read_policy
 from workers.registry import BoundHandler, bind_handlers
 from workers.supervision import failures
@@ -23,34 +23,6 @@ from workers.supervision.asking import Asking
 from workers.supervision.pool import DEFAULT_MEMORY_BYTES, Supervisor
 
 _FAILURES = frozenset({VoteOutcome.ERROR, VoteOutcome.TIMEOUT})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedVote:
-    """A vote with all that an auditor needs to know of who cast it, with which code, and when."""
-
-    handler: str
-    version: str
-    origin: str
-    digest: str
-    mode: Mode
-    required: bool
-    outcome: VoteOutcome
-    reason: Reason
-    note: str
-    evidence: Mapping[str, Any] = field(repr=False)
-    started_at: datetime
-    duration_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What came of one case: the votes in order of handler, their verdict, and the policy's digest."""
-
-    votes: tuple[RecordedVote, ...]
-    verdict: Verdict
-    why: str
-    policy_digest: str
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from tests.handlers.cases import a_case, a_leg, a_party
 from tests.handlers.conftest import AUTHORS, Bench, gone, nasty
 from tests.services.waiting import eventually
 from workers.handler_metrics import HandlerMetrics
-from workers.judging import Judging, RecordedVote
+from workers.judgement import RecordedVote
+from workers.judging import Judging
 from workers.supervision.asking import Asking
 from workers.supervision.loading import LoadFailed
 from workers.supervision.pool import HandlerPool, Setup, Supervisor, SupervisorClosed

@@ -15,7 +15,7 @@ from countersign.verdict import Verdict
 from tests.ledger.making import received
 from tests.workers.pretend_keystone import CLIENT, Fault, PretendKeystone, WorkerDied
 from workers import casework
-from workers.judging import Judgement
+from workers.judgement import Judgement
 from workers.leases import LeaseKeeper
 from workers.ledger import intake, listing, migrate
 from workers.ledger.books import Books

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select
 from countersign.case import Case
 from countersign.verdict import Decision, Verdict
 from workers.cases import FOUND_BY_AGE, CaseState, Pause
-from workers.judging import Judgement
+from workers.judgement import Judgement
 from workers.ledger.books import Books
 from workers.ledger.canonical import canonical, sha256_of
 from workers.ledger.chain import Entry, append

@@ -9,7 +9,7 @@ from countersign.settlement import Settlement
 from countersign.verdict import Decision, Verdict
 from countersign.votes import TryLater
 from workers.cases import FOUND_BY_AGE, CaseState, find_pause, was_deposited
-from workers.judging import Judgement
+from workers.judgement import Judgement
 from workers.ledger import judgements
 from workers.ledger.endings import Ending
 from workers.ledger.judgements import Judged
