@@ -36,7 +36,8 @@ class RedisBudgetStore:
             answer = self._run(now_ms, "take", int(priority), self._share)
         except RedisError as error:
             raise TryAgainLater(
-                f"the rate budget can't be reached ({type(error).__name__})", after=AFTER_AN_OUTAGE
+                f"the rate budget (CACHE_URL) can't be reached ({type(error).__name__})",
+                after=AFTER_AN_OUTAGE,
             ) from None
         if answer[0] == 1:
             return Permit(int(answer[1]))

@@ -167,7 +167,7 @@ def _reachable() -> Iterator[None]:
         yield
     except RedisError as error:
         raise TryAgainLater(
-            f"the token cache can't be reached ({type(error).__name__})", after=AFTER_AN_OUTAGE
+            f"the token cache (CACHE_URL) can't be reached ({type(error).__name__})", after=AFTER_AN_OUTAGE
         ) from None
 
 

@@ -29,7 +29,8 @@ class Pause:
         """Return what a caller without a token gets."""
         if self.why is None:
             return TryAgainLater(self.message, after=self.left, status=self.status)
-        return CredentialsRefused(self.message, why=self.why, after=self.left, status=self.status)
+        told = f"{self.message}; the token endpoint is asked again in {self.left.total_seconds():.0f} s"
+        return CredentialsRefused(told, why=self.why, after=self.left, status=self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

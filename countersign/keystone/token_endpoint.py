@@ -89,7 +89,7 @@ class TokenEndpoint:
         except httpx.HTTPError as error:
             outcome = type(error).__name__
             raise TryAgainLater(
-                f"the token endpoint can't be reached ({outcome})", after=FIRST_PAUSE
+                f"the token endpoint (KEYSTONE_TOKEN_URL) can't be reached ({outcome})", after=FIRST_PAUSE
             ) from None
         finally:
             self._hooks.on_call("token", outcome, time.monotonic() - began)
