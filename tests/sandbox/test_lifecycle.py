@@ -224,7 +224,11 @@ class TestMagicWallets:
         settlement_id = sandbox.make(wallet_suffix="51e4")[0]["id"]
         sandbox.wait_until_paused(settlement_id)
         sandbox.wait_until_idle()
-        assert catcher.events() == ["settlement.state.instructed", "settlement.state.compliance_checking"]
+        # Webhooks come in no promised order (keystone-api.md 2.6), here as little as there.
+        assert set(catcher.events()) == {
+            "settlement.state.instructed",
+            "settlement.state.compliance_checking",
+        }
         assert endpoint["id"]
 
     def test_the_wish_wins_over_the_wallet(self, sandbox: SandboxProcess) -> None:
