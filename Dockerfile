@@ -42,7 +42,7 @@ CMD ["receiver", "--host", "0.0.0.0", "--port", "8080"]
 # Also for the one-off `migrate`, and for the commands that show and verify the ledger.
 FROM process AS worker
 COPY --from=worker-environment /opt/countersign /opt/countersign
-ENV COUNTERSIGN_METRICS_PORT=9090
+ENV COUNTERSIGN_METRICS_HOST=0.0.0.0 COUNTERSIGN_METRICS_PORT=9090
 EXPOSE 9090
 # The process that keeps the workers answers here; a worker that ends is replaced by it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \

@@ -36,7 +36,7 @@ def worker(
     configure_logging("worker", level=settings.log_level)
     with tempfile.TemporaryDirectory(prefix="countersign-metrics-") as metrics_folder:
         if settings.metrics_port is not None:
-            _serve_metrics(settings.metrics_port, metrics_folder)
+            _serve_metrics(settings.metrics_host, settings.metrics_port, metrics_folder)
         Fleet(
             command=dramatiq_command(threads=threads, shutdown_seconds=settings.shutdown_seconds),
             environ=child_environ(FLEET_PID, metrics_folder),
@@ -57,7 +57,7 @@ def _checked_settings() -> WorkerSettings:
     return settings
 
 
-def _serve_metrics(port: int, folder: str) -> None:
+def _serve_metrics(host: str, port: int, folder: str) -> None:
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call] # prometheus_client's.
-    start_http_server(port, registry=registry)
+    start_http_server(port, addr=host, registry=registry)

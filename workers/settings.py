@@ -60,5 +60,6 @@ class WorkerSettings(LedgerSettings, ClientSettings):
     look_again_minutes: float = Field(default=15, gt=0)
     shutdown_seconds: float = Field(default=20, gt=0)
     handler_memory_mb: int = Field(default=512, ge=64)
+    metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
