@@ -48,8 +48,6 @@ SecretList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split), After
 KeyList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split), AfterValidator(_keys)]
 """Sealing keys (32 bytes in base64 each) separated by commas or line ends; the first one seals."""
 
-NameList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
-"""Names separated by commas."""
 
 
 class ProcessSettings(BaseSettings):

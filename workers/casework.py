@@ -18,6 +18,8 @@ from workers.steps.submit import submit
 
 log = structlog.get_logger(__name__)
 
+MOST_ATTEMPTS = 5
+
 
 def advance(desk: Desk, case_id: str) -> None:
     """Claim a case and do its next step; a case that is not due, or somebody else's, is left alone."""
@@ -37,6 +39,19 @@ def work_on(desk: Desk, record: CaseRecord) -> None:
         except LeaseLost as lost:
             desk.metrics.leases_lost.inc()
             log.warning("lease_lost", fence=record.fence, why=str(lost))
+        except Exception as failure:
+            log.exception("step_failed", attempts=record.attempts)
+            _after_failure(desk, record, type(failure).__name__)
+
+
+def _after_failure(desk: Desk, record: CaseRecord, kind: str) -> None:
+    """Try again what failed for a reason that nobody foresaw; a case that keeps failing is held."""
+    if record.state is CaseState.OPENED and record.attempts >= MOST_ATTEMPTS:
+        why = f"it could not be judged in {record.attempts} attempts ({kind}): the worker's log says more"
+        look_at = desk.look_at(record.timeout_at)
+        judgements.record_unreadable(desk.books, record, why, look_at=look_at)
+        return
+    desk.postpone(record, retry_delay(record.attempts), f"the step failed ({kind})")
 
 
 def _step(desk: Desk, record: CaseRecord) -> None:

@@ -196,3 +196,14 @@ def dump_of(client: object) -> list[bytes]:
     redis: Any = client
     with redis:
         return [redis.dump(key) for key in redis.keys("*")]
+
+
+def test_an_event_with_characters_that_no_database_likes_is_recorded(whole_on_postgres: Whole) -> None:
+    whole = whole_on_postgres
+    whole.sandbox.emit(body={"event": "settlement.odd", "data": {"settlement_id": "stl\0x"}})
+
+    def recorded() -> bool:
+        events = listing.list_events(whole.books, limit=0)[0]
+        return [event["settlement_id"] for event in events] == ["stl\N{REPLACEMENT CHARACTER}x"]
+
+    eventually(recorded, 20, "the event is in the ledger")

@@ -35,12 +35,15 @@ class ChangingMind:
 
     def __init__(self) -> None:
         self.next: Verdict | TryLater = Verdict.HOLD
+        self.broken = False
         self.asked = 0
         self.deposited: list[bool] = []
 
     def judge(self, _case: Case, *, deposited: bool = False, last_chance: bool = False) -> Judgement:
         self.asked += 1
         self.deposited.append(deposited)
+        if self.broken:
+            raise ZeroDivisionError
         verdict = self.next
         if isinstance(verdict, TryLater):
             if not last_chance:

@@ -325,6 +325,27 @@ class TestKeyStoneCannotBeAsked:
         with one.books.reading() as connection:
             assert len(connection.execute(select(REVIEWS)).all()) == 1
 
+    def test_a_case_that_keeps_failing_for_no_known_reason_is_held(self, one: OneCase) -> None:
+        one.mind.broken = True
+
+        one.flag(Verdict.APPROVE)
+        assert one.states() == ["opened"]
+        for _ in range(4):
+            one.work(61, Verdict.APPROVE)
+
+        assert one.states() == ["held"]
+        assert "5 attempts (ZeroDivisionError)" in one.cases()[0]["why"]
+        assert one.keystone.sent == []
+
+    def test_and_one_that_fails_once_is_decided(self, one: OneCase) -> None:
+        one.mind.broken = True
+        one.flag(Verdict.APPROVE)
+        one.mind.broken = False
+
+        one.work(2, Verdict.APPROVE)
+
+        assert one.states() == ["confirmed"]
+
     def test_a_worker_that_stood_still_after_its_intent_sends_nothing(self, one: OneCase) -> None:
         one.desk = replace(one.desk, books=replace(one.books, lease=timedelta(seconds=-1)))
 

@@ -8,14 +8,16 @@ from uuid import uuid4
 import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry
+from redis import Redis
 
 from tests.ledger.making import FLAGGED
 from tests.services.valkey import ValkeyDatabases
 from tests.workers.one_case import OneCase
 from workers.inbox import Delivery, Inbox
 from workers.intake import Intake
-from workers.journal import Journal
+from workers.journal import Journal, JournalEntry
 from workers.ledger import listing
+from workers.ledger.record import CaseRecord
 from workers.metrics import WorkerMetrics
 from workers.sweep import Sweep
 
@@ -26,8 +28,8 @@ SECONDS = timedelta(seconds=1)
 class Swept:
     """A ledger, a journal and a sweep between them, on a clock that the test moves."""
 
-    def __init__(self, one: OneCase, valkey: ValkeyDatabases, journal: Journal) -> None:
-        self.one, self._valkey, self._journal = one, valkey, journal
+    def __init__(self, one: OneCase, valkey: ValkeyDatabases, client: Redis) -> None:
+        self.one, self._valkey, self.client, self._journal = one, valkey, client, Journal(client)
         self.woken: list[str] = []
         self.sweep = self.another("first")
 
@@ -63,7 +65,7 @@ def swept(one: OneCase, valkey: ValkeyDatabases) -> Iterator[Swept]:
     # The journal's ids carry the true time, so the ledger's clock is set far ahead of it.
     one.time = one.time.replace(year=2100)
     with valkey.client() as client:
-        yield Swept(one, valkey, Journal(client))
+        yield Swept(one, valkey, client)
 
 
 def test_an_event_that_no_worker_took_is_taken_and_its_case_given_to_a_worker(swept: Swept) -> None:
@@ -84,6 +86,26 @@ def test_events_of_another_environment_stay_and_hold_nobody_up(swept: Swept) -> 
 
     assert listing.list_events(swept.one.books, limit=0)[1] == 1
     assert swept.journal_length() == 3
+
+
+def test_an_event_that_cannot_be_taken_stays_and_holds_nobody_up(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept.receive("test", "test")
+    first = next(iter(Journal(swept.client).leftovers(older_than=SECONDS, now=swept.one.time)))
+    take = Intake.take
+
+    def fail_for_the_first(self: Intake, entry: JournalEntry, *, by: str) -> CaseRecord | None:
+        if entry == first:
+            raise ZeroDivisionError
+        return take(self, entry, by=by)
+
+    monkeypatch.setattr(Intake, "take", fail_for_the_first)
+
+    swept.sweep.sweep()
+
+    assert len(swept.woken) == 1
+    assert swept.journal_length() == 1
 
 
 def test_a_due_case_is_woken_and_not_again_at_once(swept: Swept) -> None:
