@@ -79,13 +79,6 @@ def test_the_sweep_wakes_each_due_case_once_a_lease(books: Books, clock: Clock) 
     assert claims.due_cases(books, most=10) == [record.id]
 
 
-def test_open_cases_are_counted_by_state(books: Books) -> None:
-    opened(books, "stl-1")
-    end_case(books, opened(books, "stl-2"), Ending(state=CaseState.EXPIRED, note="over"))
-
-    assert claims.open_case_counts(books) == {CaseState.OPENED: 1}
-
-
 def test_one_process_sweeps_until_its_claim_runs_out(books: Books, clock: Clock) -> None:
     lease = timedelta(seconds=3)
 

@@ -108,17 +108,6 @@ def change_claimed(connection: Connection, record: CaseRecord, values: Mapping[s
         raise LeaseLost(f"case {record.id} was claimed by another worker: nothing was written")
 
 
-def open_case_counts(books: Books) -> dict[CaseState, int]:
-    """Count the cases that have not ended, by state."""
-    with books.reading() as connection:
-        rows = connection.execute(
-            select(CASES.c.state, func.count())
-            .where(CASES.c.environment == books.environment, CASES.c.ended_at.is_(None))
-            .group_by(CASES.c.state)
-        )
-        return {CaseState(state): count for state, count in rows}
-
-
 def _flags_read() -> ColumnElement[int]:
     # Only a case that is about to be judged reads for every flag that has come. A flag that joined a case
     # later may be for another pause, and is read again when this case has ended.

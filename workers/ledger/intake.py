@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from countersign.keystone.events import Event
@@ -13,6 +12,7 @@ from workers.cases import CaseState, moves_forward
 from workers.ledger.books import Books
 from workers.ledger.canonical import sha256_of
 from workers.ledger.columns import new_id
+from workers.ledger.inserting import insert_if_new
 from workers.ledger.opened import open_case
 from workers.ledger.record import CaseRecord, record_of
 from workers.ledger.suspicions import flag_came
@@ -63,29 +63,23 @@ def _take(books: Books, received: ReceivedEvent) -> CaseRecord | None:
 
 def _recorded(connection: Connection, books: Books, received: ReceivedEvent, now: datetime) -> bool:
     event = received.event
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    recorded = connection.scalar(
-        dialect.insert(EVENTS)
-        .values(
-            id=received.id,
-            environment=books.environment,
-            endpoint=received.endpoint,
-            event_key=received.event_key,
-            name=event.name if event else UNREADABLE,
-            is_flag=bool(event and event.is_flag),
-            settlement_id=event.settlement_id if event else None,
-            state=event.state if event else None,
-            previous_state=event.previous_state if event else None,
-            occurred_at=event.occurred_at if event else None,
-            received_at=received.received_at,
-            recorded_at=now,
-            body_sealed=books.personal.seal(received.body, received.id),
-            body_sha256=sha256_of(received.body),
-        )
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(EVENTS.c.id)
-    )
-    return recorded is not None
+    values = {
+        "id": received.id,
+        "environment": books.environment,
+        "endpoint": received.endpoint,
+        "event_key": received.event_key,
+        "name": event.name if event else UNREADABLE,
+        "is_flag": bool(event and event.is_flag),
+        "settlement_id": event.settlement_id if event else None,
+        "state": event.state if event else None,
+        "previous_state": event.previous_state if event else None,
+        "occurred_at": event.occurred_at if event else None,
+        "received_at": received.received_at,
+        "recorded_at": now,
+        "body_sealed": books.personal.seal(received.body, received.id),
+        "body_sha256": sha256_of(received.body),
+    }
+    return insert_if_new(connection, EVENTS, values)
 
 
 def _move_settlement(connection: Connection, books: Books, event: Event, now: datetime) -> None:
@@ -97,12 +91,8 @@ def _move_settlement(connection: Connection, books: Books, event: Event, now: da
     known = connection.execute(select(SETTLEMENTS).where(mine).with_for_update()).one_or_none()
     values = {"state": event.state, "state_at": event.occurred_at, "updated_at": now}
     if known is None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(
-            dialect.insert(SETTLEMENTS)
-            .values(environment=books.environment, settlement_id=event.settlement_id, **values)
-            .on_conflict_do_nothing()
-        )
+        key = {"environment": books.environment, "settlement_id": event.settlement_id}
+        insert_if_new(connection, SETTLEMENTS, key | values)
     elif moves_forward(known.state, known.state_at, event.previous_state, event.occurred_at):
         connection.execute(update(SETTLEMENTS).where(mine).values(**values))
 

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from sqlalchemy import or_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.ledger.books import Books
+from workers.ledger.inserting import insert_if_new
 from workers.ledger.tables import SWEEP_CLAIMS
 
 
@@ -21,11 +21,5 @@ def claim(books: Books, name: str, *, holder: str, lease: timedelta) -> bool:
         )
         if renewed.rowcount == 1:
             return True
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        first = connection.scalar(
-            dialect.insert(SWEEP_CLAIMS)
-            .values(environment=books.environment, name=name, holder=holder, lease_until=now + lease)
-            .on_conflict_do_nothing()
-            .returning(SWEEP_CLAIMS.c.holder)
-        )
-        return first is not None
+        values = {"environment": books.environment, "name": name, "holder": holder}
+        return insert_if_new(connection, SWEEP_CLAIMS, {**values, "lease_until": now + lease})
