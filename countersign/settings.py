@@ -49,7 +49,6 @@ KeyList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split), AfterVal
 """Sealing keys (32 bytes in base64 each) separated by commas or line ends; the first one seals."""
 
 
-
 class ProcessSettings(BaseSettings):
     """The base of each process's settings: where values come from, and what is refused."""
 
